@@ -1,0 +1,179 @@
+/**
+ * The protocol both ends share: JSON-RPC 2.0, one object per line of at most 1 MiB, on a Unix socket.
+ *
+ * `methods` holds the schema of each method's parameters; the daemon validates with it at the boundary.
+ * The CLI imports types alone, so that no schema library is in its bundle. Every parameter object may
+ * carry `meta`: what the caller says of itself, its idempotency key, and the command line as typed.
+ *
+ * Progress comes as notifications `progress` with the id of the request that it belongs to; subscriptions
+ * as notifications `event`. Errors carry `data: RpcErrorData`; their codes are in `errors.ts`.
+ */
+import { z } from 'zod'
+import { attrNameSchema, ctidSchema, poolNameSchema, repositoryNameSchema } from '../events/types/ids.ts'
+import { autostartSchema, hostnameSchema } from '../events/types/config.ts'
+
+/** `id` or `pool:id`. */
+const target = z.string().min(1).max(300)
+const pools = z.array(poolNameSchema)
+const seconds = z.int().min(0).max(86_400)
+
+export const metaSchema = z.strictObject({
+  cli: z.string().max(1000).optional(),
+  key: z.string().min(8).max(100).optional(),
+  reason: z.string().max(500).optional(),
+  sudoUser: z.string().max(100).optional(),
+  sshClient: z.string().max(100).optional(),
+  /** Answer with the operation's id as soon as it is accepted. */
+  noWait: z.boolean().optional(),
+  /** Send progress notifications. */
+  progress: z.boolean().optional(),
+})
+const meta = { meta: metaSchema.optional() }
+
+const stopOptions = {
+  mode: z.enum(['stop', 'shutdown', 'kill']).default('stop'),
+  timeoutSeconds: seconds.default(300),
+}
+
+const imageFilter = {
+  distribution: z.string().optional(),
+  version: z.string().optional(),
+  arch: z.string().optional(),
+  vendor: z.string().optional(),
+  variant: z.string().optional(),
+}
+
+export const methods = {
+  ping: z.strictObject({ ...meta }),
+  status: z.strictObject({ ...meta }),
+
+  'pool.list': z.strictObject({ names: pools.optional(), ...meta }),
+  'pool.show': z.strictObject({ name: poolNameSchema, ...meta }),
+  'pool.install': z.strictObject({ name: poolNameSchema, dataset: z.string().optional(), ...meta }),
+  'pool.uninstall': z.strictObject({ name: poolNameSchema, ...meta }),
+  'pool.import': z.strictObject({
+    name: poolNameSchema.optional(),
+    all: z.boolean().default(false),
+    autostart: z.boolean().default(true),
+    ...meta,
+  }),
+  'pool.export': z.strictObject({
+    name: poolNameSchema,
+    force: z.boolean().default(false),
+    stopContainers: z.boolean().default(true),
+    ifImported: z.boolean().default(false),
+    ...meta,
+  }),
+  'pool.set': z.strictObject({
+    name: poolNameSchema,
+    set: z.strictObject({
+      parallelStart: z.int().min(1).max(1000).optional(),
+      parallelStop: z.int().min(1).max(1000).optional(),
+      attrs: z.record(attrNameSchema, z.string().max(4096).nullable()).optional(),
+    }),
+    ...meta,
+  }),
+
+  'ct.list': z.strictObject({
+    ids: z.array(target).optional(),
+    pools: pools.optional(),
+    users: z.array(z.string()).optional(),
+    groups: z.array(z.string()).optional(),
+    distributions: z.array(z.string()).optional(),
+    versions: z.array(z.string()).optional(),
+    states: z.array(z.string()).optional(),
+    ...meta,
+  }),
+  'ct.show': z.strictObject({ id: target, ...meta }),
+  'ct.new': z.strictObject({
+    id: ctidSchema,
+    pool: poolNameSchema.optional(),
+    user: z.string().optional(),
+    ...imageFilter,
+    repository: repositoryNameSchema.optional(),
+    skipImage: z.boolean().default(false),
+    ...meta,
+  }),
+  'ct.import': z.strictObject({
+    /** Absolute path on the daemon's host. */
+    file: z.string().startsWith('/'),
+    id: ctidSchema.optional(),
+    pool: poolNameSchema.optional(),
+    user: z.string().optional(),
+    ...meta,
+  }),
+  'ct.delete': z.strictObject({ id: target, force: z.boolean().default(false), ...meta }),
+  'ct.start': z.strictObject({ id: target, waitSeconds: seconds.nullable().default(120), ...meta }),
+  'ct.stop': z.strictObject({ id: target, ...stopOptions, ...meta }),
+  'ct.restart': z.strictObject({ id: target, ...stopOptions, waitSeconds: seconds.nullable().default(120), ...meta }),
+  'ct.freeze': z.strictObject({ id: target, ...meta }),
+  'ct.unfreeze': z.strictObject({ id: target, ...meta }),
+  'ct.set': z.strictObject({
+    id: target,
+    set: z.strictObject({
+      autostart: autostartSchema.nullable().optional(),
+      hostname: hostnameSchema.nullable().optional(),
+      attrs: z.record(attrNameSchema, z.string().max(4096).nullable()).optional(),
+    }),
+    ...meta,
+  }),
+  /** How the CLI is to run a command in a container on its own terminal; the audit event is appended first. */
+  'ct.exec': z.strictObject({ id: target, program: z.string().min(1).max(4096), ...meta }),
+  'ct.attach': z.strictObject({ id: target, userShell: z.boolean().default(false), ...meta }),
+  /** Reports the end of what `ct.exec` or `ct.attach` began. */
+  'ct.session-ended': z.strictObject({ session: z.string(), status: z.int(), ...meta }),
+  'ct.log': z.strictObject({ id: target, ...meta }),
+
+  'user.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
+  'id-range.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
+
+  'repo.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
+  'repo.add': z.strictObject({ name: repositoryNameSchema, url: z.string().min(1).max(2000), pool: poolNameSchema.optional(), ...meta }),
+  'repo.delete': z.strictObject({ name: target, ...meta }),
+  'repo.enable': z.strictObject({ name: target, ...meta }),
+  'repo.disable': z.strictObject({ name: target, ...meta }),
+  'repo.images': z.strictObject({ name: target, ...imageFilter, tag: z.string().optional(), cached: z.boolean().optional(), ...meta }),
+
+  'trash.list': z.strictObject({ pools: pools.optional(), ...meta }),
+  'trash.prune': z.strictObject({ pools: pools.optional(), ...meta }),
+
+  'history.list': z.strictObject({
+    pools: pools.optional(),
+    ct: target.optional(),
+    limit: z.int().min(1).max(100_000).default(1000),
+    ...meta,
+  }),
+  'event.list': z.strictObject({
+    pool: poolNameSchema.optional(),
+    ct: target.optional(),
+    types: z.array(z.string()).optional(),
+    from: z.int().min(1).optional(),
+    to: z.int().min(1).optional(),
+    reverse: z.boolean().default(false),
+    limit: z.int().min(1).max(10_000).default(1000),
+    ...meta,
+  }),
+  /** `SEQ` or `POOL:SEQ`. */
+  'event.show': z.strictObject({ position: z.string().min(1).max(200), ...meta }),
+  'event.verify': z.strictObject({ pools: pools.optional(), full: z.boolean().default(false), ...meta }),
+  'event.subscribe': z.strictObject({ pools: pools.optional(), ...meta }),
+
+  'op.list': z.strictObject({ pools: pools.optional(), all: z.boolean().default(false), ...meta }),
+  'op.show': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
+  'op.retry': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
+  'op.resolve': z.strictObject({ op: z.string().min(1).max(100), as: z.enum(['done', 'failed', 'undone']), ...meta }),
+
+  healthcheck: z.strictObject({ pools: pools.optional(), ...meta }),
+  'debug.machine': z.strictObject({ machine: z.enum(['ct', 'pool']), ...meta }),
+  shutdown: z.strictObject({ ...meta }),
+} as const
+
+export type MethodName = keyof typeof methods
+export type MethodInput<M extends MethodName> = z.input<(typeof methods)[M]>
+export type MethodParams<M extends MethodName> = z.output<(typeof methods)[M]>
+export type Meta = z.infer<typeof metaSchema>
+
+/** `1.0` of the wire; the daemon sends it with its version as the first notification, `hello`. */
+export const PROTOCOL = 1
+export const MAX_LINE_BYTES = 1024 * 1024
+export const DEFAULT_SOCKET = '/run/osctl/osctld.sock'

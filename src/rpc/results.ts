@@ -1,0 +1,188 @@
+/** What the daemon answers: plain rows, named as the columns of `osctl` are (vpsadminos §2, §3.1). */
+
+export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
+
+/** State columns only: usage columns are read by the client, from cgroupfs, for running containers. */
+export type CtRow = {
+  pool: string
+  id: string
+  user: string
+  group: string
+  uid_map: string
+  gid_map: string
+  dataset: string
+  rootfs: string
+  lxc_path: string
+  lxc_dir: string
+  group_path: string
+  distribution: string
+  version: string
+  arch: string
+  /** creating stopped starting running rebooting freezing frozen thawing stopping deleting, or `error` in doubt */
+  state: string
+  init_pid: number | null
+  autostart: boolean
+  autostart_priority: number | null
+  autostart_delay: number | null
+  hostname: string | null
+  init_cmd: string | null
+  log_file: string
+  attrs: Record<string, string>
+  /** The container's own id (a ULID): the name of its stream, for ever. */
+  stream: string
+  /** Settings changed since the container started that take effect at its next start. */
+  restart_needed: boolean
+  operation: string | null
+  /** Present when the container's stream cannot be followed or an operation is in doubt. */
+  problem: string | null
+  created_at: number | null
+  started_at: number | null
+}
+
+export type PoolRow = {
+  name: string
+  guid: string
+  dataset: string
+  state: string
+  users: number
+  groups: number
+  containers: number
+  running: number
+  parallel_start: number
+  parallel_stop: number
+  /** ok, suspended, read-only, degraded */
+  log: string
+  log_head: string
+  health: string
+  problem: string | null
+  attrs: Record<string, string>
+}
+
+export type UserRow = {
+  pool: string
+  name: string
+  username: string
+  ugid: number | null
+  registered: boolean
+  standalone: boolean
+  first_id: number
+  id_count: number
+}
+
+export type IdRangeRow = {
+  pool: string
+  name: string
+  start_id: number
+  last_id: number
+  block_size: number
+  block_count: number
+  allocated: number
+  free: number
+}
+
+export type RepoRow = { pool: string; name: string; url: string; enabled: boolean }
+
+export type ImageRow = {
+  vendor: string
+  variant: string
+  arch: string
+  distribution: string
+  version: string
+  tags: string
+  cached: boolean
+}
+
+export type TrashRow = {
+  pool: string
+  name: string
+  ctid: string
+  stream: string
+  trashed_at: number
+  expires_at: number
+}
+
+export type HistoryRow = {
+  /** Wall clock, ms since the epoch. */
+  time: number
+  pool: string
+  position: string
+  op: string
+  actor: string
+  target: string | null
+  command: string
+  /** done, failed, undone, refused, running, in doubt, no change */
+  result: string
+  error: string | null
+  /** ms, null while it runs. */
+  duration: number | null
+}
+
+export type EventRow = {
+  position: string
+  pool: string
+  seq: number
+  time: number
+  stream: string
+  target: string | null
+  ver: number
+  type: string
+  id: string
+  op: string | null
+  by: string | null
+  data: unknown
+  hash?: string
+}
+
+export type OpRow = {
+  pool: string
+  op: string
+  target: string | null
+  command: string
+  actor: string
+  started: number
+  /** running, retrying, in doubt, done, failed, undone */
+  state: string
+  step: string | null
+  steps: { intent: string; kind: string; state: string; detail: string | null; args: unknown }[]
+  problem: string | null
+}
+
+export type VerifyRow = {
+  pool: string
+  result: 'ok' | 'damaged'
+  head: string
+  events: number
+  segments: number
+  problems: string[]
+}
+
+export type HealthRow = { pool: string | null; entity: string; id: string | null; problem: string }
+
+/** What a command that changes something answers with. */
+export type Accepted = {
+  op: string | null
+  /** done: finished; accepted: runs on (`noWait`); noop: it was so already. */
+  result: 'done' | 'accepted' | 'noop'
+  position: string | null
+  warnings: string[]
+}
+
+/** How to run a session in a container: the CLI runs argv as its child, on its own terminal. */
+export type Session = {
+  session: string
+  argv: string[]
+  env: Record<string, string>
+  simulated: boolean
+}
+
+export type Status = {
+  version: string
+  protocol: number
+  simulated: boolean
+  pid: number
+  uptimeSeconds: number
+  pools: string[]
+  problems: string[]
+}
+
+export type ProgressNote = { id: number | string; text: string; done?: number; total?: number | null; op?: string }
