@@ -69,12 +69,23 @@ export interface ZfsPort {
   snapshot(name: string, fence: Fence): Promise<void>
   /** `zfs rename`, one sync task. E_EXISTS when the target is there. */
   rename(from: string, to: string, fence: Fence): Promise<void>
-  /** Destroys recursively, in one txg, only if the dataset of that name has this guid (`zfs program`). E_BUSY is transient. */
+  /**
+   * Destroys a dataset or snapshot recursively, in one txg, only if what has that name has this guid
+   * (`zfs program`). Absent: success. Another guid: E_REFUSED. Mounted or held: E_BUSY, transient.
+   * Clones depend on it: E_REFUSED.
+   */
   destroy(name: string, guid: string, fence: Fence): Promise<void>
+  /** Mounts the dataset and its children; success when mounted. */
   mount(name: string): Promise<void>
-  /** Unmounts the dataset and its children; success when not mounted. */
-  unmount(name: string): Promise<void>
-  set(name: string, properties: Record<string, string>, fence?: Fence): Promise<void>
+  /** Unmounts the dataset and its children; success when not mounted. `lazy` detaches what is in use. E_BUSY is transient. */
+  unmount(name: string, options?: { lazy: boolean }): Promise<void>
+  /** Sets properties, in one command; null goes back to the inherited value. */
+  set(name: string, properties: Record<string, string | null>, fence?: Fence): Promise<void>
+  /**
+   * Makes directories in a mounted dataset, owner root:root, and sets their modes: path relative to the mount
+   * point (`.` is the mount point itself) → mode. Follows no symlink. E_FAILED when it is not mounted.
+   */
+  directories(name: string, modes: Readonly<Record<string, number>>, fence: Fence): Promise<void>
   /** zpools that carry our mark, imported in ZFS: name, guid, health, `<ds>`, mounted. */
   markedPools(): Promise<MarkedPool[]>
   pool(name: string): Promise<PoolFacts | null>
@@ -147,14 +158,20 @@ export interface ImagePort {
   stat(file: string): Promise<{ bytes: number; sha256: string } | null>
   /** Reads metadata of an archive in the original's format (vpsadminos §5.2); E_BAD_IMAGE with the reason. */
   inspect(file: string): Promise<ImageInspection>
-  /** Unpacks the root file system of a `tar` image into the mounted dataset's `private`, as DESIGN D17. */
+  /**
+   * Unpacks the root file system of a `tar` image into the mounted dataset's `private`, as DESIGN D17.
+   * Empties `private` first, so that repeating an interrupted call equals doing it once.
+   */
   unpack(
     file: string,
     dataset: string,
     map: IdBlock,
     fence: Fence,
   ): Promise<{ entries: number; bytes: number; skippedDevices: number }>
-  /** Receives the streams of a `zfs` image as `dataset` and destroys the snapshots they bring. */
+  /**
+   * Receives the streams of a `zfs` image as `dataset` (absent before), sub-datasets included, and destroys
+   * the snapshots they bring. Leaves all of it unmounted, canmount=noauto.
+   */
   receive(file: string, dataset: string, fence: Fence): Promise<void>
   /** Reads a repository's INDEX.json (http, https or directory). E_NETWORK, E_BAD_IMAGE. */
   index(url: string, signal: AbortSignal): Promise<unknown>
