@@ -85,7 +85,9 @@ function urlsIntoDist(root, workers) {
     }
     const asset = Object.keys(ASSETS).find((tree) => inTree === tree || inTree.startsWith(tree + sep))
     if (asset) return `./${ASSETS[asset]}${inTree.slice(asset.length)}${target.endsWith('/') ? '/' : ''}`
-    throw new Error(`${relative(root, from)}: ${target} is a file that dist/ does not have (see scripts/build.mjs)`)
+    throw new Error(
+      `${relative(root, from)}: ${target} is a file that dist/ does not have (see scripts/build.mjs)`,
+    )
   }
   return {
     name: 'urls-into-dist',
@@ -112,7 +114,8 @@ function git(root, ...args) {
 /** What is baked in. `OSCTL_COMMIT` names the commit where there is no git repository. */
 function identity(root) {
   const { version } = JSON.parse(fs.readFileSync(join(root, 'package.json'), 'utf8'))
-  const commit = process.env['OSCTL_COMMIT'] ?? git(root, 'describe', '--always', '--dirty', '--exclude=*') ?? 'unknown'
+  const commit =
+    process.env['OSCTL_COMMIT'] ?? git(root, 'describe', '--always', '--dirty', '--exclude=*') ?? 'unknown'
   const seconds = Number(process.env['SOURCE_DATE_EPOCH'] ?? git(root, 'log', '-1', '--format=%ct') ?? 0)
   return { version, commit, seconds }
 }
@@ -179,9 +182,14 @@ function writeLicences(root, out, inputs) {
 function writeCompletion(out) {
   const names = { bash: 'bash/osctl', zsh: 'zsh/_osctl', fish: 'fish/osctl.fish' }
   for (const [shell, name] of Object.entries(names)) {
-    const cli = spawnSync(NODE, [join(out, 'osctl.cjs'), 'completion', shell], { encoding: 'utf8', timeout: 20_000 })
+    const cli = spawnSync(NODE, [join(out, 'osctl.cjs'), 'completion', shell], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
     if (cli.status !== 0 || !cli.stdout) {
-      process.stderr.write(`build: warning: \`osctl completion ${shell}\` prints nothing: ${cli.stderr.trim().split('\n')[0]}\n`)
+      process.stderr.write(
+        `build: warning: \`osctl completion ${shell}\` prints nothing: ${cli.stderr.trim().split('\n')[0]}\n`,
+      )
       continue
     }
     const file = join(out, 'completion', name)
@@ -226,7 +234,8 @@ export async function build({ root = ROOT, out = join(root, 'dist'), entries }) 
       inputs.push(...(await bundle(root, fresh, name, entry, workers, who)))
     }
     // A Set's iteration reaches what is added on the way: a worker may start workers.
-    for (const path of workers) inputs.push(...(await bundle(root, fresh, workerName(path), path, workers, who)))
+    for (const path of workers)
+      inputs.push(...(await bundle(root, fresh, workerName(path), path, workers, who)))
     copyNative(fresh)
     copyAssets(root, fresh)
     writeLicences(root, fresh, inputs)
