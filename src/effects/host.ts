@@ -75,7 +75,7 @@ export interface ZfsPort {
    * Clones depend on it: E_REFUSED.
    */
   destroy(name: string, guid: string, fence: Fence): Promise<void>
-  /** Mounts the dataset and its children; success when mounted. */
+  /** Mounts this dataset alone, not its children; success when mounted. */
   mount(name: string): Promise<void>
   /** Unmounts the dataset and its children; success when not mounted. `lazy` detaches what is in use. E_BUSY is transient. */
   unmount(name: string, options?: { lazy: boolean }): Promise<void>
@@ -200,7 +200,7 @@ export interface MaterialisePort {
   pool(pool: string, dataset: string): Promise<void>
   /** Removes what `pool()` made: at export. */
   forgetPool(pool: string): Promise<void>
-  /** LXC config, log file, parent cgroup and mounted dataset of one container. */
+  /** LXC config, log file, parent cgroup and mounted dataset (sub-datasets too) of one container. */
   container(spec: ContainerSpec, run: string): Promise<void>
   /** Removes the derived state of a container that is gone. */
   forgetContainer(ref: ContainerRef): Promise<void>

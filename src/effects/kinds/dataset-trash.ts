@@ -1,0 +1,62 @@
+/**
+ * dataset.trash: takes a container's dataset out of service: unmount, rename into the trash.
+ *
+ * By guid, as dataset.rename. A mount that something still holds is detached lazily: the name is free at
+ * once, and dataset.destroy waits for the last user. Killed before, or between unmount and rename: not
+ * started. Killed after, or twice: done. Undo is un-delete: the dataset is renamed back, nothing was lost.
+ */
+import type { EffectContext, EffectKind } from '../effect.ts'
+import { HostError } from '../host.ts'
+import { fullName, mustBe } from './common.ts'
+
+/** @throws what the second, lazy attempt throws */
+async function detach(context: EffectContext, name: string): Promise<void> {
+  try {
+    await context.host.zfs.unmount(name)
+  } catch (error) {
+    if (!(error instanceof HostError) || error.code !== 'E_BUSY') throw error
+    await context.host.zfs.unmount(name, { lazy: true })
+  }
+}
+
+/**
+ * @throws E_NOT_FOUND (permanent); E_REFUSED (refused) when `from` is another dataset; E_EXISTS (permanent);
+ *         E_BUSY (transient)
+ * @idempotent yes, by guid
+ * @source zfs-rename(8), OpenZFS 2.3; umount(2) MNT_DETACH
+ */
+export const datasetTrash: EffectKind<'dataset.trash'> = {
+  kind: 'dataset.trash',
+  idempotence: 'idempotent',
+  async run(args, context) {
+    const [from, to] = [fullName(context, args.from), fullName(context, args.to)]
+    const target = await context.host.zfs.get(to)
+    if (target?.guid === args.guid) return { guid: args.guid }
+    await mustBe(context, from, args.guid)
+    await detach(context, from)
+    await context.host.zfs.rename(from, to, context.fence)
+    return { guid: args.guid }
+  },
+  async probe(args, context) {
+    const [from, to] = [fullName(context, args.from), fullName(context, args.to)]
+    const target = await context.host.zfs.get(to)
+    if (target?.guid === args.guid) return { is: 'done', evidence: { guid: args.guid } }
+    const source = await context.host.zfs.get(from)
+    if (source?.guid === args.guid) return { is: 'not-started' }
+    return { is: 'unknown', why: `dataset ${args.guid} is neither ${from} nor ${to}` }
+  },
+  async undo(args, _evidence, context) {
+    const to = fullName(context, args.to)
+    const seen = await context.host.zfs.get(to)
+    if (seen?.guid !== args.guid) return
+    await detach(context, to)
+    await context.host.zfs.rename(to, fullName(context, args.from), context.fence)
+  },
+  assume: (args) => ({ guid: args.guid }),
+  describe: (args, names) => [
+    `zfs unmount ${fullName(names, args.from)}`,
+    `zfs rename ${fullName(names, args.from)} ${fullName(names, args.to)}`,
+  ],
+  attempts: 5,
+  lane: (args) => `dataset:${args.from}`,
+}
