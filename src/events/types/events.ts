@@ -223,9 +223,11 @@ export type EventType = keyof typeof eventSchemas
 export type EventData<T extends EventType> = z.infer<(typeof eventSchemas)[T]>
 export const EVENT_TYPES = Object.keys(eventSchemas) as EventType[]
 
+/** An empty schema infers `Record<string, never>`, which would forbid the `type` beside it. */
+type Payload<T extends EventType> = EventData<T> extends Record<string, never> ? unknown : EventData<T>
 /** A fact as the machines see it: XState's event shape, the payload beside the type. */
-export type Fact = { [T in EventType]: { type: T } & EventData<T> }[EventType]
-export type FactOf<T extends EventType> = { type: T } & EventData<T>
+export type FactOf<T extends EventType> = { type: T } & Payload<T>
+export type Fact = { [T in EventType]: FactOf<T> }[EventType]
 
 /** Version of each event's shape; everything is at 1 until the first upcaster. */
 export const eventVersions: Readonly<Record<EventType, number>> = Object.fromEntries(

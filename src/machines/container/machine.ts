@@ -1,0 +1,408 @@
+/**
+ * The container: three regions side by side.
+ *
+ * `life` is where the container is between absent and gone; each of its states that waits for the host
+ * asks for exactly one intent on entry and leaves on its outcome. `settings` says whether what runs is what
+ * is configured. `op` is the operation: idle, working, or in doubt.
+ *
+ * On a crash nothing is lost: the intent stands in the log before its effect begins, so replay ends in the
+ * state that asked for it, with the intent pending, and recovery settles it. A failed creation turns round
+ * and undoes its steps, newest first; a failed start ends stopped, a failed stop where it was.
+ */
+import { assign, setup, type SnapshotFrom } from 'xstate'
+import type { RunEvidence } from '../../events/types/intents.ts'
+import { begin, doubted, failed, intended, isAwaited, nextToUndo, retried, succeeded } from '../operation.ts'
+import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
+import { type CtContext, emptyContext, intents, must, stagedBy, withSettings } from './context.ts'
+
+const of = <T extends Seen['type']>(event: Seen, type: T): Extract<Seen, { type: T }> => {
+  if (event.type !== type) throw new Error(`expected ${type}, got ${event.type}`)
+  return event as Extract<Seen, { type: T }>
+}
+
+const base = setup({
+  types: { context: {} as CtContext, events: {} as Seen },
+  actions: {
+    effect: (_args, _params: Wanted) => neverExecuted(),
+    /** Makes a fact without consequence a handled one: XState tells the two apart by the new state object. */
+    note: assign(() => ({})),
+    declare: assign(({ event }) => {
+      const { identity, settings, source, map, meta } = of(event, 'CtCreateRequested')
+      return { identity, settings, source, map, createdAt: meta.t }
+    }),
+    configure: assign(({ context, event }) => ({
+      settings: withSettings(context.settings, of(event, 'CtConfigSet').set),
+    })),
+    stage: assign(({ context, event }) => ({ staging: stagedBy(context, of(event, 'EffectSucceeded')) })),
+    keepArchive: assign(({ event }) => {
+      const { file, sha256 } = of(event, 'EffectSucceeded').evidence as { file: string; sha256: string }
+      return { archive: { file, sha256 } }
+    }),
+    keepImage: assign(({ context, event }) => {
+      const { guid } = of(event, 'EffectSucceeded').evidence as { guid: string }
+      const key = context.source?.from === 'repository' ? context.source.image.key : ''
+      return { image: { key, guid } }
+    }),
+    published: assign(({ context }) => ({ dataset: must(context.staging, 'staging').guid, staging: null, archive: null })),
+    planRun: assign(({ event }) => {
+      const { run, timeoutSeconds } = of(event, 'CtStartRequested')
+      return { nextRun: { name: run, timeoutSeconds }, lostAt: null, lostRebooting: false }
+    }),
+    planRestart: assign(({ event }) => {
+      const { run, startTimeoutSeconds, mode, timeoutSeconds } = of(event, 'CtRestartRequested')
+      return {
+        nextRun: { name: run, timeoutSeconds: startTimeoutSeconds },
+        stop: { mode, timeoutSeconds },
+        lostAt: null,
+        lostRebooting: false,
+      }
+    }),
+    planStop: assign(({ event }) => {
+      const { mode, timeoutSeconds } = of(event, 'CtStopRequested')
+      return { stop: { mode, timeoutSeconds } }
+    }),
+    planDelete: assign(({ event }) => ({
+      trash: of(event, 'CtDeleteRequested').trash,
+      stop: { mode: 'kill' as const, timeoutSeconds: 0 },
+    })),
+    runs: assign(({ context, event }) => {
+      const fact = of(event, 'EffectSucceeded')
+      const name = must(context.nextRun, 'next run').name
+      return { run: { name, evidence: fact.evidence as RunEvidence, startedAt: fact.meta.t }, nextRun: null, lastExit: null }
+    }),
+    runsAgain: assign(({ context, event }) => {
+      const fact = of(event, 'CtRebooted')
+      return { run: { ...must(context.run, 'run'), evidence: fact.evidence, startedAt: fact.meta.t } }
+    }),
+    adopt: assign(({ context, event }) => ({
+      run: { ...must(context.run, 'run'), evidence: of(event, 'CtAdopted').evidence },
+    })),
+    ended: assign(({ event }) => ({ run: null, nextRun: null, stop: null, lastExit: { target: 'stop' as const, t: event.meta.t } })),
+    notStarted: assign({ nextRun: null }),
+    endedForRestart: assign({ run: null, stop: null }),
+    stopForgotten: assign({ stop: null, nextRun: null }),
+    exited: assign(({ event }) => {
+      const { target, meta } = of(event, 'CtExited')
+      return target === 'reboot'
+        ? { lastExit: { target, t: meta.t } }
+        : { run: null, stop: null, nextRun: null, lastExit: { target, t: meta.t } }
+    }),
+    lost: assign(({ event }) => ({ run: null, stop: null, lostAt: of(event, 'CtLost').bootId })),
+    lostInReboot: assign({ lostRebooting: true }),
+    forget: assign({ dataset: null, run: null }),
+    opBegin: assign(({ event }) => ({ op: begin(of(event, 'CommandAccepted')) })),
+    opIntend: assign(({ context, event }) => ({ op: intended(context.op, of(event, 'EffectIntended')) })),
+    opSucceed: assign(({ context, event }) => ({ op: succeeded(context.op, of(event, 'EffectSucceeded')) })),
+    opFail: assign(({ context, event }) => ({ op: failed(context.op, of(event, 'EffectFailed')) })),
+    opRetry: assign(({ context, event }) => ({ op: retried(context.op, of(event, 'EffectRetried')) })),
+    opDoubt: assign(({ context, event }) => ({ op: doubted(context.op, of(event, 'EffectInDoubt').why) })),
+    opResume: assign(({ context }) => ({ op: doubted(context.op, null) })),
+    opEnd: assign({ op: null }),
+  },
+  guards: {
+    awaited: ({ context, event }) => isAwaited(context.op, event),
+    fromPool: ({ event }) => of(event, 'CtCreateRequested').source.from === 'pool',
+    fromRepository: ({ event }) => of(event, 'CtCreateRequested').source.from === 'repository',
+    fromStream: ({ event }) => {
+      const { source } = of(event, 'CtCreateRequested')
+      return source.from === 'file' && source.file.format === 'zfs'
+    },
+    archiveIsStream: ({ context, event }) =>
+      isAwaited(context.op, event) && context.source?.from === 'repository' && context.source.image.format === 'zfs',
+    empty: ({ context, event }) => isAwaited(context.op, event) && context.source?.from === 'empty',
+    imageExisted: ({ context, event }) =>
+      event.type === 'EffectSucceeded' && isAwaited(context.op, event) && (event.evidence as { existing?: boolean }).existing === true,
+    nothingToUndo: ({ context, event }) => {
+      if (event.type === 'EffectFailed') return isAwaited(context.op, event) && nextToUndo(failed(context.op, event)) === null
+      return event.type === 'EffectSucceeded' && isAwaited(context.op, event) && nextToUndo(succeeded(context.op, event)) === null
+    },
+    toReboot: ({ event }) => of(event, 'CtExited').target === 'reboot',
+    adoptedFrozen: ({ event }) => of(event, 'CtAdopted').frozen,
+    runs: ({ context }) => context.run !== null,
+  },
+})
+
+const intend = (make: (c: CtContext) => Wanted) =>
+  ({ type: 'effect', params: ({ context }: { context: CtContext }) => make(context) }) as const
+
+/** Creation turns round on the first failure; with nothing made yet it is over at once. */
+const orUndo = [
+  { guard: 'nothingToUndo', target: '#ct.life.gone' },
+  { guard: 'awaited', target: '#ct.life.creating.undoing' },
+] as const
+
+const { createMachine } = base
+
+export const containerMachine = createMachine({
+  id: 'ct',
+  type: 'parallel',
+  context: emptyContext,
+  options: { maxIterations: MAX_MICROSTEPS },
+  /** Facts that are kept for the record and change no state of the container. */
+  on: {
+    CommandNoop: { actions: 'note' },
+    CommandRefused: { actions: 'note' },
+    RefusalsSummed: { actions: 'note' },
+    EffectLate: { actions: 'note' },
+    EffectFenced: { actions: 'note' },
+  },
+  states: {
+    settings: {
+      initial: 'undeclared',
+      states: {
+        undeclared: { on: { CtCreateRequested: { target: 'declared', actions: 'declare' } } },
+        declared: {
+          initial: 'inSync',
+          states: {
+            inSync: {
+              on: {
+                CtConfigSet: [
+                  { guard: 'runs', target: 'restartNeeded', actions: 'configure' },
+                  { actions: 'configure' },
+                ],
+              },
+            },
+            restartNeeded: {
+              on: {
+                CtConfigSet: { actions: 'configure' },
+                CtStartRequested: 'inSync',
+                CtRestartRequested: 'inSync',
+                CtExited: 'inSync',
+                CtLost: 'inSync',
+              },
+            },
+          },
+        },
+      },
+    },
+    life: {
+      initial: 'absent',
+      states: {
+        absent: {
+          on: {
+            CtCreateRequested: [
+              { guard: 'fromPool', target: 'creating.cloning' },
+              { guard: 'fromRepository', target: 'creating.fetching' },
+              { guard: 'fromStream', target: 'creating.receiving' },
+              { target: 'creating.preparing' },
+            ],
+          },
+        },
+        creating: {
+          on: { EffectFailed: orUndo },
+          initial: 'preparing',
+          states: {
+            fetching: {
+              entry: intend(intents.fetch),
+              on: {
+                EffectSucceeded: [
+                  { guard: 'archiveIsStream', target: 'imageReceiving', actions: 'keepArchive' },
+                  { guard: 'awaited', target: 'imagePreparing', actions: 'keepArchive' },
+                ],
+              },
+            },
+            imagePreparing: {
+              entry: intend(intents.create),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'imageUnpacking', actions: 'stage' } },
+            },
+            imageUnpacking: {
+              entry: intend(intents.unpack),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'imageSnapshotting' } },
+            },
+            imageReceiving: {
+              entry: intend(intents.receive),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'imageSnapshotting', actions: 'stage' } },
+            },
+            imageSnapshotting: {
+              entry: intend(intents.snapshot),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'imagePublishing' } },
+            },
+            imagePublishing: {
+              entry: intend(intents.publishImage),
+              on: {
+                EffectSucceeded: [
+                  { guard: 'imageExisted', target: 'imageDiscarding', actions: 'keepImage' },
+                  { guard: 'awaited', target: 'cloning', actions: 'keepImage' },
+                ],
+              },
+            },
+            imageDiscarding: {
+              entry: intend(intents.discard),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'cloning' } },
+            },
+            cloning: {
+              entry: intend(intents.clone),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'publishing', actions: 'stage' } },
+            },
+            preparing: {
+              entry: intend(intents.create),
+              on: {
+                EffectSucceeded: [
+                  { guard: 'empty', target: 'publishing', actions: 'stage' },
+                  { guard: 'awaited', target: 'unpacking', actions: 'stage' },
+                ],
+              },
+            },
+            unpacking: {
+              entry: intend(intents.unpack),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'publishing' } },
+            },
+            receiving: {
+              entry: intend(intents.receive),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'publishing', actions: 'stage' } },
+            },
+            publishing: {
+              entry: intend(intents.publish),
+              on: { EffectSucceeded: { guard: 'awaited', target: '#ct.life.stopped', actions: 'published' } },
+            },
+            undoing: {
+              entry: intend(intents.undo),
+              on: {
+                EffectSucceeded: [
+                  { guard: 'nothingToUndo', target: '#ct.life.gone' },
+                  { guard: 'awaited', target: 'undoing', reenter: true },
+                ],
+              },
+            },
+          },
+        },
+        stopped: {
+          on: {
+            CtStartRequested: { target: 'starting', actions: 'planRun' },
+            CtRestartRequested: { target: 'starting', actions: 'planRestart' },
+            CtDeleteRequested: { target: 'deleting.trashing', actions: 'planDelete' },
+          },
+        },
+        starting: {
+          entry: intend(intents.start),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'running', actions: 'runs' },
+            EffectFailed: { guard: 'awaited', target: 'stopped', actions: 'notStarted' },
+            CtStopRequested: { target: 'stopping', actions: 'planStop' },
+          },
+        },
+        running: {
+          on: {
+            CtStopRequested: { target: 'stopping', actions: 'planStop' },
+            CtRestartRequested: { target: 'restarting', actions: 'planRestart' },
+            CtFreezeRequested: 'freezing',
+            CtDeleteRequested: { target: 'deleting.stopping', actions: 'planDelete' },
+            CtExited: [
+              { guard: 'toReboot', target: 'rebooting', actions: 'exited' },
+              { target: 'stopped', actions: 'exited' },
+            ],
+            CtRebooted: { actions: 'runsAgain' },
+            CtAdopted: [
+              { guard: 'adoptedFrozen', target: 'frozen', actions: 'adopt' },
+              { actions: 'adopt' },
+            ],
+            CtLost: { target: 'stopped', actions: 'lost' },
+          },
+        },
+        rebooting: {
+          on: {
+            CtRebooted: { target: 'running', actions: 'runsAgain' },
+            CtExited: [{ guard: 'toReboot', actions: 'exited' }, { target: 'stopped', actions: 'exited' }],
+            CtStopRequested: { target: 'stopping', actions: 'planStop' },
+            CtDeleteRequested: { target: 'deleting.stopping', actions: 'planDelete' },
+            CtLost: { target: 'stopped', actions: ['lost', 'lostInReboot'] },
+          },
+        },
+        freezing: {
+          entry: intend(intents.freeze),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'frozen' },
+            EffectFailed: { guard: 'awaited', target: 'running' },
+            CtStopRequested: { target: 'stopping', actions: 'planStop' },
+          },
+        },
+        frozen: {
+          on: {
+            CtThawRequested: 'thawing',
+            CtStopRequested: { target: 'stopping', actions: 'planStop' },
+            CtDeleteRequested: { target: 'deleting.stopping', actions: 'planDelete' },
+            CtExited: { target: 'stopped', actions: 'exited' },
+            CtAdopted: [
+              { guard: 'adoptedFrozen', actions: 'adopt' },
+              { target: 'running', actions: 'adopt' },
+            ],
+            CtLost: { target: 'stopped', actions: 'lost' },
+          },
+        },
+        thawing: {
+          entry: intend(intents.thaw),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'running' },
+            EffectFailed: { guard: 'awaited', target: 'frozen' },
+            CtStopRequested: { target: 'stopping', actions: 'planStop' },
+          },
+        },
+        stopping: {
+          entry: intend(intents.stop),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'stopped', actions: 'ended' },
+            EffectFailed: { guard: 'awaited', target: 'running', actions: 'stopForgotten' },
+            CtStopRequested: { target: 'stopping', reenter: true, actions: 'planStop' },
+          },
+        },
+        restarting: {
+          entry: intend(intents.stop),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'starting', actions: 'endedForRestart' },
+            EffectFailed: { guard: 'awaited', target: 'running', actions: 'stopForgotten' },
+            CtStopRequested: { target: 'stopping', actions: 'planStop' },
+          },
+        },
+        deleting: {
+          initial: 'trashing',
+          states: {
+            stopping: {
+              entry: intend(intents.stop),
+              on: {
+                EffectSucceeded: { guard: 'awaited', target: 'trashing', actions: 'ended' },
+                EffectFailed: { guard: 'awaited', target: '#ct.life.running', actions: 'stopForgotten' },
+              },
+            },
+            trashing: {
+              entry: intend(intents.trash),
+              on: {
+                EffectSucceeded: { guard: 'awaited', target: '#ct.life.gone', actions: 'forget' },
+                EffectFailed: { guard: 'awaited', target: '#ct.life.stopped' },
+              },
+            },
+          },
+        },
+        /** The stream goes on to exist for its history; nothing can happen to the container any more. */
+        gone: {},
+      },
+    },
+    op: {
+      initial: 'idle',
+      states: {
+        idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
+        working: {
+          on: {
+            EffectIntended: { actions: 'opIntend' },
+            EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
+            EffectFailed: { guard: 'awaited', actions: 'opFail' },
+            EffectRetried: { guard: 'awaited', actions: 'opRetry' },
+            EffectResumed: { guard: 'awaited', actions: 'opResume' },
+            EffectInDoubt: { guard: 'awaited', target: 'inDoubt', actions: 'opDoubt' },
+            OperationFinished: { target: 'idle', actions: 'opEnd' },
+          },
+        },
+        inDoubt: {
+          on: {
+            EffectResumed: { guard: 'awaited', target: 'working', actions: 'opResume' },
+            EffectSucceeded: { guard: 'awaited', target: 'working', actions: 'opSucceed' },
+            EffectFailed: { guard: 'awaited', target: 'working', actions: 'opFail' },
+            EffectInDoubt: { guard: 'awaited', actions: 'opDoubt' },
+            OperationFinished: { target: 'idle', actions: 'opEnd' },
+          },
+        },
+      },
+    },
+  },
+})
+
+export type CtState = SnapshotFrom<typeof containerMachine>

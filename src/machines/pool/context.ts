@@ -1,0 +1,143 @@
+/** What a pool's machine remembers, and the plain reducers of the entities that live on a pool. */
+import type { IdBlock } from '../../events/types/config.ts'
+import type { EventData, FactOf } from '../../events/types/events.ts'
+import { type Operation, want } from '../operation.ts'
+import type { Seen, Wanted } from '../step.ts'
+
+export type User = { readonly range: string; readonly block: number; readonly map: IdBlock; readonly standalone: boolean }
+export type IdRange = { readonly startId: number; readonly blockSize: number; readonly blockCount: number }
+export type Repository = { readonly url: string; readonly enabled: boolean }
+export type Image = Omit<EventData<'ImageInstalled'>, 'key'>
+export type TrashEntry = { readonly guid: string; readonly ct: string; readonly ctid: string; readonly trashedAt: number }
+type Table<T> = Readonly<Record<string, T>>
+
+export type PoolContext = {
+  readonly pool: string | null
+  /** Full name of `<ds>` as of the newest import. */
+  readonly dataset: string | null
+  readonly bootId: string | null
+  readonly users: Table<User>
+  readonly idRanges: Table<IdRange>
+  readonly repositories: Table<Repository>
+  readonly images: Table<Image>
+  readonly trash: Table<TrashEntry>
+  readonly config: { readonly parallelStart: number; readonly parallelStop: number; readonly attrs: Table<string> }
+  /** Trash entries that the present pruning still has to destroy. */
+  readonly pruning: readonly string[]
+  readonly autostart: readonly string[]
+  readonly op: Operation | null
+}
+
+export const emptyPool = (): PoolContext => ({
+  pool: null,
+  dataset: null,
+  bootId: null,
+  users: {},
+  idRanges: {},
+  repositories: {},
+  images: {},
+  trash: {},
+  config: { parallelStart: 2, parallelStop: 4, attrs: {} },
+  pruning: [],
+  autostart: [],
+  op: null,
+})
+
+const without = <T>(table: Table<T>, name: string): Table<T> => {
+  const { [name]: _gone, ...rest } = table
+  return rest
+}
+
+/** Folds the facts about entities of a pool. Other facts leave the context as it is. @pure */
+export function reduceEntities(c: PoolContext, fact: Seen): Partial<PoolContext> {
+  switch (fact.type) {
+    case 'UserCreated': {
+      const { name, range, block, map, standalone } = fact
+      return { users: { ...c.users, [name]: { range, block, map, standalone } } }
+    }
+    case 'UserDeleted':
+      return { users: without(c.users, fact.name) }
+    case 'IdRangeCreated': {
+      const { name, startId, blockSize, blockCount } = fact
+      return { idRanges: { ...c.idRanges, [name]: { startId, blockSize, blockCount } } }
+    }
+    case 'RepositoryAdded':
+      return { repositories: { ...c.repositories, [fact.name]: { url: fact.url, enabled: true } } }
+    case 'RepositoryDeleted':
+      return { repositories: without(c.repositories, fact.name) }
+    case 'RepositorySet':
+      return { repositories: { ...c.repositories, ...enabled(c, fact) } }
+    case 'ImageInstalled':
+      return { images: { ...c.images, [fact.key]: imageOf(fact) } }
+    case 'TrashAdded': {
+      const { name, guid, ct, ctid, meta } = fact
+      return { trash: { ...c.trash, [name]: { guid, ct, ctid, trashedAt: meta.t } } }
+    }
+    case 'TrashDestroyed':
+      return { trash: without(c.trash, fact.name) }
+    case 'PoolConfigSet':
+      return { config: withPoolConfig(c.config, fact.set) }
+    case 'AutostartPlanned':
+      return { autostart: fact.cts }
+    default:
+      return {}
+  }
+}
+
+function enabled(c: PoolContext, fact: FactOf<'RepositorySet'>): Table<Repository> {
+  const repository = c.repositories[fact.name]
+  return repository ? { [fact.name]: { ...repository, enabled: fact.enabled } } : {}
+}
+
+function imageOf(fact: FactOf<'ImageInstalled'>): Image {
+  const { guid, repository, distribution, version, arch, vendor, variant, sha256 } = fact
+  return { guid, repository, distribution, version, arch, vendor, variant, sha256 }
+}
+
+function withPoolConfig(config: PoolContext['config'], set: EventData<'PoolConfigSet'>['set']): PoolContext['config'] {
+  const attrs: Record<string, string> = { ...config.attrs }
+  for (const [name, value] of Object.entries(set.attrs ?? {})) {
+    if (value === null) delete attrs[name]
+    else attrs[name] = value
+  }
+  return {
+    parallelStart: set.parallelStart ?? config.parallelStart,
+    parallelStop: set.parallelStop ?? config.parallelStop,
+    attrs,
+  }
+}
+
+/** First free block of a range, given the blocks that other pools hold; null when it is full. @pure */
+export function freeBlock(
+  c: PoolContext,
+  rangeName: string,
+  foreign: readonly IdBlock[],
+): { block: number; map: IdBlock } | null {
+  const range = c.idRanges[rangeName]
+  if (!range) return null
+  const taken = [...Object.values(c.users).map((user) => user.map), ...foreign].sort((a, b) => a.first - b.first)
+  let block = 0
+  for (const { first, count } of taken) {
+    const start = range.startId + block * range.blockSize
+    if (first + count <= start) continue
+    if (first >= start + range.blockSize) break
+    block = Math.ceil((first + count - range.startId) / range.blockSize)
+  }
+  if (block >= range.blockCount) return null
+  return { block, map: { first: range.startId + block * range.blockSize, count: range.blockSize } }
+}
+
+export const poolIntents = {
+  layout: (c: PoolContext) => want(c.op, () => ({ kind: 'pool.layout', args: {} })),
+  mark: (c: PoolContext) =>
+    want(c.op, () => {
+      const scoped = c.dataset !== null && c.dataset !== c.pool ? c.dataset : null
+      return { kind: 'pool.mark', args: { active: true, dataset: scoped } }
+    }),
+  unmark: (c: PoolContext) => want(c.op, () => ({ kind: 'pool.mark', args: { active: false, dataset: null } })),
+  destroy: (c: PoolContext) =>
+    want(c.op, () => {
+      const name = c.pruning[0] ?? ''
+      return { kind: 'dataset.destroy', args: { dataset: `trash/${name}`, guid: c.trash[name]?.guid ?? '0' } }
+    }),
+} satisfies Record<string, (c: PoolContext) => Wanted>

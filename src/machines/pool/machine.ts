@@ -1,0 +1,186 @@
+/**
+ * The pool: what osctld knows of it (`life`), the facts about its entities (`entities`), the emptying of
+ * its trash (`trash`), and the operation (`op`), side by side.
+ *
+ * On a crash: an import that did not reach PoolClosed is simply followed by the next PoolOpened, whatever
+ * the state was; an installation is taken up at its pending intent, `active=yes` being the last.
+ */
+import { assign, setup, type SnapshotFrom } from 'xstate'
+import { begin, doubted, failed, intended, isAwaited, retried, succeeded } from '../operation.ts'
+import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
+import { emptyPool, type PoolContext, poolIntents, reduceEntities } from './context.ts'
+
+const of = <T extends Seen['type']>(event: Seen, type: T): Extract<Seen, { type: T }> => {
+  if (event.type !== type) throw new Error(`expected ${type}, got ${event.type}`)
+  return event as Extract<Seen, { type: T }>
+}
+
+const base = setup({
+  types: { context: {} as PoolContext, events: {} as Seen },
+  actions: {
+    effect: (_args, _params: Wanted) => neverExecuted(),
+    /** Makes a fact without consequence a handled one: XState tells the two apart by the new state object. */
+    note: assign(() => ({})),
+    entity: assign(({ context, event }) => reduceEntities(context, event)),
+    name: assign(({ event }) => {
+      const { pool, dataset } = of(event, 'PoolInstallRequested')
+      return { pool, dataset: dataset ?? pool }
+    }),
+    opened: assign(({ event }) => {
+      const { pool, dataset, bootId } = of(event, 'PoolOpened')
+      return { pool, dataset, bootId, autostart: [] }
+    }),
+    planPruning: assign(({ event }) => ({ pruning: of(event, 'TrashPruneRequested').names })),
+    pruned: assign(({ context }) => ({ pruning: context.pruning.slice(1) })),
+    opBegin: assign(({ event }) => ({ op: begin(of(event, 'CommandAccepted')) })),
+    opIntend: assign(({ context, event }) => ({ op: intended(context.op, of(event, 'EffectIntended')) })),
+    opSucceed: assign(({ context, event }) => ({ op: succeeded(context.op, of(event, 'EffectSucceeded')) })),
+    opFail: assign(({ context, event }) => ({ op: failed(context.op, of(event, 'EffectFailed')) })),
+    opRetry: assign(({ context, event }) => ({ op: retried(context.op, of(event, 'EffectRetried')) })),
+    opDoubt: assign(({ context, event }) => ({ op: doubted(context.op, of(event, 'EffectInDoubt').why) })),
+    opResume: assign(({ context }) => ({ op: doubted(context.op, null) })),
+    opEnd: assign({ op: null }),
+  },
+  guards: {
+    awaited: ({ context, event }) => isAwaited(context.op, event),
+    lastPruned: ({ context, event }) => isAwaited(context.op, event) && context.pruning.length <= 1,
+    nothingToPrune: ({ event }) => of(event, 'TrashPruneRequested').names.length === 0,
+  },
+})
+
+const intend = (make: (c: PoolContext) => Wanted) =>
+  ({ type: 'effect', params: ({ context }: { context: PoolContext }) => make(context) }) as const
+
+const entity = { actions: 'entity' } as const
+const reopen = { target: '#pool.life.importing', actions: 'opened' } as const
+const { createMachine } = base
+
+export const poolMachine = createMachine({
+  id: 'pool',
+  type: 'parallel',
+  context: emptyPool,
+  options: { maxIterations: MAX_MICROSTEPS },
+  on: {
+    CommandNoop: { actions: 'note' },
+    CommandRefused: { actions: 'note' },
+    RefusalsSummed: { actions: 'note' },
+    EffectLate: { actions: 'note' },
+    EffectFenced: { actions: 'note' },
+  },
+  states: {
+    life: {
+      initial: 'absent',
+      states: {
+        absent: { on: { PoolInstallRequested: { target: 'installing', actions: 'name' } } },
+        installing: {
+          on: { EffectFailed: { guard: 'awaited', target: 'absent' } },
+          initial: 'layingOut',
+          states: {
+            layingOut: {
+              entry: intend(poolIntents.layout),
+              on: { EffectSucceeded: { guard: 'awaited', target: 'marking' } },
+            },
+            marking: {
+              entry: intend(poolIntents.mark),
+              on: { EffectSucceeded: { guard: 'awaited', target: '#pool.life.closed' } },
+            },
+          },
+        },
+        /** Installed and not imported: nothing of it runs, its log is closed. */
+        closed: {
+          on: {
+            PoolOpened: reopen,
+            PoolInstallRequested: { target: 'installing', actions: 'name' },
+            PoolUninstallRequested: 'uninstalling',
+          },
+        },
+        /** Opened; recovery runs, and containers without open intents already take commands. */
+        importing: { on: { PoolReady: 'active', PoolOpened: reopen, PoolClosed: 'closed' } },
+        active: { on: { PoolExportRequested: 'exporting', PoolOpened: reopen, PoolClosed: 'closed' } },
+        exporting: { on: { PoolClosed: 'closed', PoolOpened: reopen, PoolReady: 'active' } },
+        uninstalling: {
+          entry: intend(poolIntents.unmark),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'absent' },
+            EffectFailed: { guard: 'awaited', target: 'closed' },
+          },
+        },
+      },
+    },
+    entities: {
+      initial: 'kept',
+      states: {
+        kept: {
+          on: {
+            UserCreated: entity,
+            UserDeleted: entity,
+            IdRangeCreated: entity,
+            RepositoryAdded: entity,
+            RepositoryDeleted: entity,
+            RepositorySet: entity,
+            ImageInstalled: entity,
+            TrashAdded: entity,
+            TrashDestroyed: entity,
+            PoolConfigSet: entity,
+            AutostartPlanned: entity,
+          },
+        },
+      },
+    },
+    trash: {
+      initial: 'resting',
+      states: {
+        resting: {
+          on: {
+            TrashPruneRequested: [
+              { guard: 'nothingToPrune', actions: 'note' },
+              { target: 'pruning', actions: 'planPruning' },
+            ],
+          },
+        },
+        /** One entry after another; one that is busy is left for the next time. */
+        pruning: {
+          entry: intend(poolIntents.destroy),
+          on: {
+            EffectSucceeded: [
+              { guard: 'lastPruned', target: 'resting', actions: 'pruned' },
+              { guard: 'awaited', target: 'pruning', reenter: true, actions: 'pruned' },
+            ],
+            EffectFailed: [
+              { guard: 'lastPruned', target: 'resting', actions: 'pruned' },
+              { guard: 'awaited', target: 'pruning', reenter: true, actions: 'pruned' },
+            ],
+          },
+        },
+      },
+    },
+    op: {
+      initial: 'idle',
+      states: {
+        idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
+        working: {
+          on: {
+            EffectIntended: { actions: 'opIntend' },
+            EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
+            EffectFailed: { guard: 'awaited', actions: 'opFail' },
+            EffectRetried: { guard: 'awaited', actions: 'opRetry' },
+            EffectResumed: { guard: 'awaited', actions: 'opResume' },
+            EffectInDoubt: { guard: 'awaited', target: 'inDoubt', actions: 'opDoubt' },
+            OperationFinished: { target: 'idle', actions: 'opEnd' },
+          },
+        },
+        inDoubt: {
+          on: {
+            EffectResumed: { guard: 'awaited', target: 'working', actions: 'opResume' },
+            EffectSucceeded: { guard: 'awaited', target: 'working', actions: 'opSucceed' },
+            EffectFailed: { guard: 'awaited', target: 'working', actions: 'opFail' },
+            EffectInDoubt: { guard: 'awaited', actions: 'opDoubt' },
+            OperationFinished: { target: 'idle', actions: 'opEnd' },
+          },
+        },
+      },
+    },
+  },
+})
+
+export type PoolState = SnapshotFrom<typeof poolMachine>
