@@ -151,6 +151,15 @@ export const eventSchemas = {
   /** The host died while the container ran: everything that ran is void (DESIGN D10). */
   CtLost: z.object({ run: z.string(), bootId: z.string() }),
 
+  /** Somebody went inside: recorded by program name only, never its arguments or output (DESIGN D13). */
+  CtSessionOpened: z.object({
+    session: z.string(),
+    how: z.enum(['exec', 'attach']),
+    program: z.string().max(4096),
+    actor: actorSchema,
+  }),
+  CtSessionEnded: z.object({ session: z.string(), status: z.int() }),
+
   // --- pools (stream `pool`) ---------------------------------------------------------------------------
   PoolInstallRequested: z.object({ pool: poolNameSchema, dataset: z.string().nullable() }),
   PoolUninstallRequested: nothing,

@@ -145,6 +145,8 @@ export const containerMachine = createMachine({
     RefusalsSummed: { actions: 'note' },
     EffectLate: { actions: 'note' },
     EffectFenced: { actions: 'note' },
+    CtSessionOpened: { actions: 'note' },
+    CtSessionEnded: { actions: 'note' },
   },
   states: {
     settings: {
