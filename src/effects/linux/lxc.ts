@@ -1,0 +1,204 @@
+/**
+ * Containers through LXC's own commands.
+ *
+ * `lxc-start -d` runs as root (an idmapped mount of ZFS needs it) and returns once the container's init was
+ * executed. Its monitor leaves the cgroup of the effect for the container's own before the init exists, so
+ * after success the effect's cgroup is empty and fencing it cannot hurt the container. Until then a claim
+ * stands (fence.ts): daemon killed between `lxc-start` and RUNNING → recovery's fence kills the half-started
+ * container; killed after RUNNING, before the outcome was committed → the fence leaves it alone and the probe
+ * finds it by its run name.
+ */
+import { open, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RunEvidence } from '../../events/types/intents.ts'
+import {
+  type ContainerRef,
+  type ContainerSeen,
+  type ContainerSpec,
+  type Fence,
+  HostError,
+  type LxcPort,
+} from '../host.ts'
+import { events, killCgroup, makeCgroup } from './cgroup.ts'
+import { type EffectRunner, query } from './exec.ts'
+import type { Claim, Fences } from './fence.ts'
+import { cgroupOf, inspect } from './inspect.ts'
+import { logReasons } from './lxc-config.ts'
+import { containerCgroup, containerDirectory, lxcPath, type Paths } from './paths.ts'
+
+const KILL_TIMEOUT_MS = 20_000
+const SETTLE_TIMEOUT_MS = 15_000
+const LOG_TAIL_BYTES = 64 * 1024
+
+/** RUNNING by LXC's own word: decides what a fence does with a claim. One process, at recovery only. */
+export async function isRunning(claim: Claim): Promise<boolean> {
+  try {
+    const argv: [string, ...string[]] = ['lxc-info', '-P', claim.lxcPath, '-n', claim.ctid, '-s', '-H']
+    const { stdout } = await query({ argv, timeoutMs: 10_000 })
+    return stdout.trim() === 'RUNNING' || stdout.trim() === 'FROZEN'
+  } catch {
+    return false
+  }
+}
+
+async function logTail(paths: Paths, spec: ContainerRef): Promise<string> {
+  const config = await readFile(
+    join(containerDirectory(paths, spec.pool, spec.ctid), 'config'),
+    'utf8',
+  ).catch(() => '')
+  const path = /^lxc\.log\.file = (.+)$/m.exec(config)?.[1]
+  if (path === undefined) return ''
+  const file = await open(path, 'r').catch(() => null)
+  if (!file) return ''
+  try {
+    const { size } = await file.stat()
+    const buffer = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES))
+    await file.read(buffer, 0, buffer.length, size - buffer.length)
+    return buffer.toString('utf8')
+  } finally {
+    await file.close()
+  }
+}
+
+export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences: Fences): LxcPort {
+  const look = (ref: ContainerRef): Promise<ContainerSeen> => inspect(paths, bootId, ref)
+  const lxc = (tool: string, ref: ContainerRef, ...args: string[]): [string, ...string[]] => [
+    tool,
+    '-P',
+    lxcPath(paths, ref.pool),
+    '-n',
+    ref.ctid,
+    ...args,
+  ]
+
+  /** Waits until the container's cgroup is empty, monitor and post-stop hook included. */
+  async function settled(ref: ContainerRef, timeoutMs: number): Promise<boolean> {
+    const cgroup = await cgroupOf(paths, ref)
+    const until = performance.now() + timeoutMs
+    for (
+      let pause = 5;
+      cgroup !== null && (await events(cgroup))?.populated;
+      pause = Math.min(pause * 2, 200)
+    ) {
+      if (performance.now() > until) return false
+      await delay(pause)
+    }
+    return true
+  }
+
+  async function launch(
+    spec: ContainerSpec,
+    name: string,
+    timeoutSeconds: number,
+    fence: Fence,
+  ): Promise<RunEvidence> {
+    const argv = lxc('lxc-start', spec, '-d')
+    const env = { OSCTL_RUN: name, OSCTL_ID: spec.id, OSCTL_INTENT: fence.intent }
+    await run({ argv, env, timeoutMs: timeoutSeconds * 1000 }, fence)
+    const until = performance.now() + SETTLE_TIMEOUT_MS
+    for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
+      const seen = await look(spec)
+      if (seen.state === 'running' && seen.run) return seen.run
+      if (seen.state === 'stopped') throw new HostError('E_FAILED', 'permanent', 'the init ended at once')
+      if (performance.now() > until) throw new HostError('E_TIMEOUT', 'transient', `it is ${seen.state}`)
+      await delay(pause)
+    }
+  }
+
+  async function start(
+    spec: ContainerSpec,
+    name: string,
+    timeoutSeconds: number,
+    fence: Fence,
+  ): Promise<RunEvidence> {
+    const seen = await look(spec)
+    if (seen.state === 'running' && seen.runName === name && seen.run) return seen.run
+    if (seen.state !== 'stopped') {
+      throw new HostError(
+        'E_REFUSED',
+        'permanent',
+        `container ${spec.pool}:${spec.ctid} is ${seen.state} already`,
+      )
+    }
+    const cgroup = containerCgroup(spec)
+    // A cgroup of the run before would keep its counters, and LXC refuses one that is there.
+    await killCgroup(join(paths.cgroup, cgroup), KILL_TIMEOUT_MS)
+    await makeCgroup(paths.cgroup, cgroup)
+    await fences.claim(fence.intent, {
+      cgroup,
+      lxcPath: lxcPath(paths, spec.pool),
+      ctid: spec.ctid,
+      run: name,
+    })
+    try {
+      return await launch(spec, name, timeoutSeconds, fence)
+    } catch (error) {
+      await killCgroup(join(paths.cgroup, cgroup), KILL_TIMEOUT_MS)
+      if (!(error instanceof HostError) || error.code === 'E_ABORTED') throw error
+      const reasons = logReasons(await logTail(paths, spec))
+      const why = reasons === '' ? error.message : reasons
+      throw new HostError(error.code, error.failure, `cannot start ${spec.ctid}: ${why}`, { cause: error })
+    } finally {
+      await fences.release(fence.intent)
+    }
+  }
+
+  /** Asks the init to end. @returns whether it did within the time */
+  async function shutdown(ref: ContainerRef, timeoutSeconds: number, fence: Fence): Promise<boolean> {
+    const argv = lxc('lxc-stop', ref, '--nokill', '-t', String(timeoutSeconds))
+    // 1: it did not end in time, or LXC could not ask it; 2: it does not run. Looking decides.
+    await run({ argv, timeoutMs: timeoutSeconds * 1000 + SETTLE_TIMEOUT_MS, accept: [0, 1, 2] }, fence)
+    const state = (await look(ref)).state
+    return state === 'stopped' || (state === 'stopping' && (await settled(ref, SETTLE_TIMEOUT_MS)))
+  }
+
+  async function kill(ref: ContainerRef, fence: Fence): Promise<void> {
+    const argv = lxc('lxc-stop', ref, '-k')
+    await run({ argv, timeoutMs: KILL_TIMEOUT_MS, accept: [0, 1, 2] }, fence).catch((error: unknown) => {
+      if (!(error instanceof HostError) || error.code !== 'E_TIMEOUT') throw error
+    })
+    if (await settled(ref, SETTLE_TIMEOUT_MS)) return
+    const cgroup = await cgroupOf(paths, ref)
+    if (cgroup !== null) await killCgroup(cgroup, KILL_TIMEOUT_MS)
+  }
+
+  const stop: LxcPort['stop'] = async (ref, mode, timeoutSeconds, fence) => {
+    const { state } = await look(ref)
+    if (state === 'stopped') return 'gone'
+    const frozen = state === 'frozen' || state === 'freezing'
+    if (mode === 'shutdown' && frozen) {
+      throw new HostError('E_REFUSED', 'permanent', 'The container is frozen, unable to shutdown')
+    }
+    const ask = mode === 'shutdown' || (mode === 'stop' && !frozen && timeoutSeconds > 0)
+    if (ask && (await shutdown(ref, Math.max(1, timeoutSeconds), fence))) return 'clean'
+    if (mode === 'shutdown') {
+      const message = `unable to shutdown container: it still runs after ${timeoutSeconds} s`
+      throw new HostError('E_TIMEOUT', 'permanent', message)
+    }
+    await kill(ref, fence)
+    return 'killed'
+  }
+
+  async function change(tool: 'lxc-freeze' | 'lxc-unfreeze', ref: ContainerRef, fence: Fence): Promise<void> {
+    const wanted = tool === 'lxc-freeze' ? 'frozen' : 'running'
+    const { state } = await look(ref)
+    if (state === wanted) return
+    if (state === 'stopped' || state === 'starting' || state === 'stopping') {
+      throw new HostError('E_NOT_RUNNING', 'permanent', `container ${ref.pool}:${ref.ctid} is ${state}`)
+    }
+    await run({ argv: lxc(tool, ref), timeoutMs: 60_000 }, fence)
+    const after = (await look(ref)).state
+    if (after !== wanted) {
+      throw new HostError('E_FAILED', 'transient', `${tool} succeeded, but ${basename(ref.ctid)} is ${after}`)
+    }
+  }
+
+  return {
+    start,
+    stop,
+    freeze: (ref, fence) => change('lxc-freeze', ref, fence),
+    thaw: (ref, fence) => change('lxc-unfreeze', ref, fence),
+    inspect: look,
+  }
+}

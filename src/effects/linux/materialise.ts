@@ -1,0 +1,194 @@
+/**
+ * Derived host state (DESIGN D11): compare what is wanted with what is there, and apply. Nothing of it is
+ * recorded and all of it may be deleted: the next start or the next start of the daemon makes it again.
+ */
+import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  type ContainerRef,
+  type ContainerSpec,
+  HostError,
+  type MaterialisePort,
+  type ZfsPort,
+} from '../host.ts'
+import { makeCgroup, removeCgroup } from './cgroup.ts'
+import { systemError } from './errors.ts'
+import { query } from './exec.ts'
+import { makeDirectories, readText, writeWhole } from './files.ts'
+import { cgroupOf } from './inspect.ts'
+import { renderConfig } from './lxc-config.ts'
+import * as at from './paths.ts'
+import { writeInRootfs } from './rootfs.ts'
+import { forgetReport } from './spool.ts'
+import { assignUsers, editGroup, editPasswd, editSubids, subidLines } from './users.ts'
+import { mountedAt } from './zfs.ts'
+
+export type MaterialiseOptions = {
+  readonly paths: at.Paths
+  /** Folder of the hook scripts as they are shipped. */
+  readonly hooks: string
+  /** Where the AppArmor profile may lie; the first that is there is loaded. */
+  readonly apparmorProfiles: readonly string[]
+  readonly lxcInclude: string
+  readonly zfs: ZfsPort
+  readonly log: (message: string) => void
+}
+
+export const APPARMOR_PROFILE = 'osctl-ct'
+
+async function isAppArmorEnabled(): Promise<boolean> {
+  return ((await readText('/sys/module/apparmor/parameters/enabled')) ?? 'N').trim() === 'Y'
+}
+
+async function isProfileLoaded(): Promise<boolean> {
+  const loaded = await readText('/sys/kernel/security/apparmor/profiles')
+  return loaded?.split('\n').some((line) => line.startsWith(`${APPARMOR_PROFILE} `)) ?? false
+}
+
+/** @throws E_FAILED (permanent) when AppArmor is on and the profile cannot be loaded: an init would run unconfined */
+async function loadProfile(options: MaterialiseOptions): Promise<string | null> {
+  if (!(await isAppArmorEnabled())) {
+    options.log('the kernel runs without AppArmor: containers are not confined by it')
+    return null
+  }
+  if (await isProfileLoaded()) return APPARMOR_PROFILE
+  for (const file of options.apparmorProfiles) {
+    if ((await readText(file)) === null) continue
+    await query({ argv: ['apparmor_parser', '-r', '-K', file] })
+    return APPARMOR_PROFILE
+  }
+  const places = options.apparmorProfiles.join(', ')
+  throw new HostError(
+    'E_FAILED',
+    'permanent',
+    `AppArmor is on, but profile ${APPARMOR_PROFILE} is in none of ${places}`,
+  )
+}
+
+async function copyHooks(options: MaterialiseOptions): Promise<void> {
+  const target = at.hooksDirectory(options.paths)
+  for (const name of await readdir(options.hooks)) {
+    await copyFile(join(options.hooks, name), join(target, name))
+    await chmod(join(target, name), 0o755)
+  }
+}
+
+async function applyUsers(
+  options: MaterialiseOptions,
+  wanted: Parameters<MaterialisePort['users']>[0],
+): Promise<void> {
+  const { etc, run } = options.paths
+  const passwd = (await readText(join(etc, 'passwd'))) ?? ''
+  const users = assignUsers(passwd, wanted)
+  const group = (await readText(join(etc, 'group'))) ?? ''
+  await writeWhole(join(etc, 'group'), editGroup(group, passwd, users), 0o644)
+  await writeWhole(join(etc, 'passwd'), editPasswd(passwd, users), 0o644)
+  const memory = join(run, 'subids')
+  const written = ((await readText(memory)) ?? '').split('\n').filter((line) => line !== '')
+  const lines = subidLines(users)
+  // What we may have written is noted before it is written, so a crash in between loses none of our lines.
+  await writeWhole(memory, `${[...new Set([...written, ...lines])].join('\n')}\n`, 0o600)
+  for (const name of ['subuid', 'subgid']) {
+    const present = (await readText(join(etc, name))) ?? ''
+    await writeWhole(join(etc, name), editSubids(present, written, lines), 0o644)
+  }
+  await writeWhole(memory, `${lines.join('\n')}\n`, 0o600)
+}
+
+/** Truncates a container's LXC log, or makes it. `<ds>/log` is no container's: its names can be trusted. */
+async function emptyLog(dataset: string, ctid: string): Promise<string> {
+  const logDataset = `${dataset}/log`
+  const directory = await mountedAt(logDataset)
+  if (directory === null)
+    throw new HostError('E_IO', 'permanent', `the log dataset ${logDataset} is not mounted`)
+  await mkdir(join(directory, 'ct'), { recursive: true })
+  const file = join(directory, 'ct', `${ctid}.log`)
+  try {
+    const handle = await open(file, 'w', 0o640)
+    await handle.close()
+  } catch (error) {
+    throw systemError(error, `cannot write ${file}`)
+  }
+  return file
+}
+
+async function privateDirectory(dataset: string): Promise<string> {
+  const directory = await mountedAt(dataset)
+  if (directory === null) throw new HostError('E_IO', 'transient', `${dataset} is not mounted`)
+  const seen = await lstat(join(directory, 'private')).catch(() => null)
+  if (!seen?.isDirectory())
+    throw new HostError('E_FAILED', 'permanent', `${dataset} has no directory private`)
+  return directory
+}
+
+export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
+  const { paths, zfs, log } = options
+  const datasets = new Map<string, string>()
+  let apparmor: string | null = null
+
+  async function container(spec: ContainerSpec, run: string): Promise<void> {
+    const dataset = datasets.get(spec.pool)
+    if (dataset === undefined)
+      throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
+    await zfs.mount(spec.dataset)
+    const directory = await privateDirectory(spec.dataset)
+    const logFile = await emptyLog(dataset, spec.ctid)
+    await makeCgroup(paths.cgroup, at.containerCgroup(spec))
+    const home = at.containerDirectory(paths, spec.pool, spec.ctid)
+    await makeDirectories({ [home]: 0o700 })
+    const config = renderConfig(spec, {
+      directory,
+      run,
+      logFile,
+      hooks: at.hooksDirectory(paths),
+      spool: at.spoolDirectory(paths),
+      apparmor,
+      include: options.lxcInclude,
+    })
+    await writeWhole(join(home, 'config'), config, 0o644)
+    const hostname = await writeInRootfs(join(directory, 'private'), 'etc', 'hostname', `${spec.hostname}\n`)
+    if (typeof hostname === 'object')
+      log(`${spec.pool}:${spec.ctid}: /etc/hostname is left alone, ${hostname.skipped}`)
+  }
+
+  async function forgetContainer(ref: ContainerRef): Promise<void> {
+    const cgroup = await cgroupOf(paths, ref)
+    if (cgroup !== null) await removeCgroup(cgroup)
+    await rm(at.containerDirectory(paths, ref.pool, ref.ctid), { recursive: true, force: true })
+    await forgetReport(paths, ref.pool, ref.id)
+  }
+
+  return {
+    async host() {
+      await makeDirectories({
+        [paths.run]: 0o711,
+        [at.effectsDirectory(paths)]: 0o700,
+        [at.hooksDirectory(paths)]: 0o755,
+        [at.spoolDirectory(paths)]: 0o700,
+        [join(paths.run, 'pools')]: 0o711,
+      })
+      await copyHooks(options)
+      await makeCgroup(paths.cgroup, `${at.CGROUP}/effects`)
+      apparmor = await loadProfile(options)
+      const mounted = await readFile('/proc/self/mountinfo', 'utf8')
+      if (!/ - fuse\.lxcfs /.test(mounted))
+        log('LXCFS does not run: containers see the figures of the host in /proc')
+    },
+    users: (users) => applyUsers(options, users),
+    async pool(pool, dataset) {
+      datasets.set(pool, dataset)
+      await makeDirectories({ [at.poolDirectory(paths, pool)]: 0o711, [at.lxcPath(paths, pool)]: 0o711 })
+      await makeCgroup(paths.cgroup, at.poolCgroup(pool))
+    },
+    async forgetPool(pool) {
+      datasets.delete(pool)
+      await rm(at.poolDirectory(paths, pool), { recursive: true, force: true })
+      await removeCgroup(join(paths.cgroup, at.poolCgroup(pool))).catch((error: unknown) => {
+        // Containers that keep running unmanaged keep their cgroups.
+        if (!(error instanceof HostError) || error.code !== 'E_BUSY') throw error
+      })
+    },
+    container,
+    forgetContainer,
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * ZFS through its own commands, `zfs` and `zpool`.
+ *
+ * Nothing is cached: an admin uses the same commands beside us. What is mounted is read from mountinfo and
+ * never concluded from an exit status, since `zfs create` can succeed and leave a dataset unmounted
+ * (openzfs/zfs#3809); we therefore create with `-u` and mount as a step of its own. A dataset of ours has
+ * `canmount=noauto` unless the caller says otherwise, so that no `zfs mount -a` touches a container.
+ */
+import { constants } from 'node:fs'
+import { mkdir, open, readFile, rmdir } from 'node:fs/promises'
+import { type Dataset, type Fence, HostError, type PoolFacts, type ZfsPort } from '../host.ts'
+import { unless } from './errors.ts'
+import { type EffectRunner, query } from './exec.ts'
+import { DESTROY_PROGRAM, parseDestroyAnswer, signedGuid } from './zfs-destroy.ts'
+import { type Mount, parseMountinfo, parseZfsGet } from './zfs-parse.ts'
+import { markedPools, poolFacts } from './zfs-pool.ts'
+
+export const TRASH_PROPERTIES = [
+  'org.vpsadminos.osctl.trash-bin:original_name',
+  'org.vpsadminos.osctl.trash-bin:trashed_at',
+]
+const LISTED = [
+  'guid',
+  'createtxg',
+  'mounted',
+  'mountpoint',
+  'origin',
+  'canmount',
+  'used',
+  ...TRASH_PROPERTIES,
+]
+
+/** A name that zfs(8) accepts and that cannot be taken for an option. */
+const NAME = /^[A-Za-z][A-Za-z0-9_.:-]*(\/[A-Za-z0-9_][A-Za-z0-9_.:-]*)*(@[A-Za-z0-9_][A-Za-z0-9_.:-]*)?$/
+
+function checked(name: string): string {
+  if (!NAME.test(name))
+    throw new HostError('E_FAILED', 'permanent', `not a dataset name: ${JSON.stringify(name)}`)
+  return name
+}
+
+export async function mounts(): Promise<Mount[]> {
+  return parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
+}
+
+/** Where a dataset is mounted now, null when it is not. */
+export async function mountedAt(dataset: string): Promise<string | null> {
+  return (await mounts()).find((mount) => mount.type === 'zfs' && mount.source === dataset)?.target ?? null
+}
+
+const assignments = (properties: Readonly<Record<string, string>>): string[] =>
+  Object.entries(properties).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+
+const isAbsent = (error: unknown): boolean => error instanceof HostError && error.code === 'E_NOT_FOUND'
+
+async function get(name: string): Promise<Dataset | null> {
+  try {
+    const { stdout } = await query({ argv: ['zfs', 'get', '-jp', 'all', checked(name)] })
+    return parseZfsGet(stdout)[0] ?? null
+  } catch (error) {
+    if (isAbsent(error)) return null
+    throw error
+  }
+}
+
+/** The dataset and all file systems below it, parents first. */
+async function tree(name: string): Promise<Dataset[]> {
+  try {
+    const argv = ['zfs', 'get', '-jp', '-r', '-t', 'filesystem', LISTED.join(','), checked(name)] as const
+    return parseZfsGet((await query({ argv: [...argv] })).stdout)
+  } catch (error) {
+    if (isAbsent(error)) return []
+    throw error
+  }
+}
+
+async function mountOne(dataset: Dataset): Promise<void> {
+  if (dataset.properties['canmount'] === 'off' || !dataset.mountpoint?.startsWith('/')) return
+  if ((await mountedAt(dataset.name)) !== null) return
+  await query({ argv: ['zfs', 'mount', dataset.name] }).catch((error: unknown) => {
+    if (!(error instanceof HostError) || !/already mounted/.test(error.message)) throw error
+  })
+  if ((await mountedAt(dataset.name)) === null) {
+    throw new HostError(
+      'E_FAILED',
+      'transient',
+      `${dataset.name} is not mounted, although zfs mount succeeded`,
+    )
+  }
+}
+
+/** Unmounts one dataset wherever it is mounted, and removes the empty directory that ZFS made for it. */
+async function unmountOne(mount: Mount, lazy: boolean): Promise<void> {
+  const argv: [string, ...string[]] = lazy ? ['umount', '-l', mount.target] : ['zfs', 'unmount', mount.target]
+  await query({ argv }).catch((error: unknown) => {
+    if (!(error instanceof HostError) || !/not (currently )?mounted/.test(error.message)) throw error
+  })
+  await rmdir(mount.target).catch(() => undefined)
+}
+
+async function unmount(name: string, lazy: boolean): Promise<void> {
+  const inside = (mount: Mount): boolean =>
+    mount.type === 'zfs' && (mount.source === name || mount.source.startsWith(`${name}/`))
+  const mounted = (await mounts()).filter(inside).reverse()
+  for (const mount of mounted) await unmountOne(mount, lazy)
+}
+
+async function destroy(name: string, guid: string, fence: Fence, run: EffectRunner): Promise<void> {
+  const pool = checked(name).split(/[/@]/)[0] ?? ''
+  if (!name.includes('@')) {
+    const busy = (await mounts()).find(
+      (m) => m.type === 'zfs' && (m.source === name || m.source.startsWith(`${name}/`)),
+    )
+    const seen = busy ? await get(name) : null
+    if (busy && seen?.guid === guid)
+      throw new HostError('E_BUSY', 'transient', `${busy.source} is mounted on ${busy.target}`)
+  }
+  const argv: [string, ...string[]] = ['zfs', 'program', '-j', pool, '-', name, signedGuid(guid)]
+  const answer = parseDestroyAnswer((await run({ argv, stdin: DESTROY_PROGRAM }, fence)).stdout)
+  if (answer.is === 'other') {
+    throw new HostError(
+      'E_REFUSED',
+      'permanent',
+      `${name} has guid ${answer.guid}, not ${guid}: it is not ours to destroy`,
+    )
+  }
+  if (answer.is === 'clone')
+    throw new HostError('E_REFUSED', 'permanent', `cannot destroy ${name}: ${answer.what}`)
+  if (answer.is === 'hold')
+    throw new HostError('E_BUSY', 'transient', `cannot destroy ${name}: ${answer.what}`)
+  if (answer.is === 'errno') {
+    const [code, failure] =
+      answer.errno === 16 ? (['E_BUSY', 'transient'] as const) : (['E_FAILED', 'permanent'] as const)
+    throw new HostError(code, failure, `cannot destroy ${answer.what}: errno ${answer.errno}`)
+  }
+}
+
+/**
+ * Makes directories below a mount point without following a symlink: each step opens the next part by its
+ * parent's descriptor. `/proc/self/fd/N/name` is openat(2) as far as Node can say it.
+ */
+async function makeDirectory(top: string, path: string, mode: number): Promise<void> {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+  let at = await open(top, flags)
+  try {
+    for (const name of path.split('/')) {
+      if (name === '.') continue
+      if (name === '' || name === '..')
+        throw new HostError('E_FAILED', 'permanent', `not a relative path: ${path}`)
+      const next = `/proc/self/fd/${at.fd}/${name}`
+      await mkdir(next, 0o700).catch((error: unknown) =>
+        unless('EEXIST', error, `cannot make ${top}/${path}`),
+      )
+      const opened = await open(next, flags)
+      await at.close()
+      at = opened
+    }
+    await at.chown(0, 0)
+    await at.chmod(mode)
+  } finally {
+    await at.close()
+  }
+}
+
+async function setProperties(
+  name: string,
+  wanted: Readonly<Record<string, string | null>>,
+): Promise<string[][]> {
+  const given = Object.entries(wanted).filter(([, value]) => value !== null)
+  const inherited = Object.entries(wanted).filter(([, value]) => value === null)
+  const commands = inherited.map(([property]) => ['inherit', property, checked(name)])
+  if (given.length > 0)
+    commands.unshift(['set', ...given.map(([key, value]) => `${key}=${value}`), checked(name)])
+  return commands
+}
+
+export function linuxZfs(run: EffectRunner): ZfsPort {
+  const zfs = (args: readonly string[], fence: Fence): Promise<unknown> =>
+    run({ argv: ['zfs', ...args] }, fence)
+  const mountTree = async (name: string): Promise<void> => {
+    const found = await tree(name)
+    if (found.length === 0) throw new HostError('E_NOT_FOUND', 'permanent', `${name} does not exist`)
+    for (const dataset of found) await mountOne(dataset)
+  }
+  return {
+    get,
+    list: async (below) => (await tree(below)).filter((dataset) => dataset.name !== below),
+    async create(name, { mount, properties }, fence) {
+      await zfs(['create', '-u', ...assignments({ canmount: 'noauto', ...properties }), checked(name)], fence)
+      if (mount) await mountTree(name)
+    },
+    async clone(snapshot, name, properties, fence) {
+      const given = assignments({ canmount: 'noauto', ...properties })
+      await zfs(['clone', ...given, checked(snapshot), checked(name)], fence)
+    },
+    async snapshot(name, fence) {
+      await zfs(['snapshot', checked(name)], fence)
+    },
+    async rename(from, to, fence) {
+      await unmount(checked(from), false)
+      await zfs(['rename', '-u', checked(from), checked(to)], fence)
+    },
+    destroy: (name, guid, fence) => destroy(name, guid, fence, run),
+    mount: mountTree,
+    unmount: (name, options) => unmount(checked(name), options?.lazy ?? false),
+    async set(name, properties, fence) {
+      for (const args of await setProperties(name, properties)) {
+        if (fence) await zfs(args, fence)
+        else await query({ argv: ['zfs', ...args] })
+      }
+    },
+    async directories(name, modes) {
+      const top = await mountedAt(checked(name))
+      if (top === null) throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
+      for (const [path, mode] of Object.entries(modes)) await makeDirectory(top, path, mode)
+    },
+    markedPools,
+    pool: async (name): Promise<PoolFacts | null> => poolFacts(checked(name)),
+  }
+}
