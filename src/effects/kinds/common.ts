@@ -62,7 +62,11 @@ export async function mustBe(context: EffectContext, name: string, guid: string)
  * @throws E_BUSY (transient)
  * @idempotent yes: absent is success
  */
-export async function destroyOwn(context: EffectContext, relative: string, guid: string | null): Promise<void> {
+export async function destroyOwn(
+  context: EffectContext,
+  relative: string,
+  guid: string | null,
+): Promise<void> {
   const name = fullName(context, relative)
   const seen = await context.host.zfs.get(name)
   if (!seen) return
@@ -93,12 +97,20 @@ export function archivePath(context: { directory: string }, file: string): strin
  * Verifies that an archive still is what the operation was decided on.
  * @throws E_NOT_FOUND, E_CHECKSUM (permanent)
  */
-export async function verifyArchive(context: EffectContext, path: string, sha256: string | null): Promise<void> {
+export async function verifyArchive(
+  context: EffectContext,
+  path: string,
+  sha256: string | null,
+): Promise<void> {
   if (sha256 === null) return
   const seen = await context.host.images.stat(path)
   if (!seen) throw new HostError('E_NOT_FOUND', 'permanent', `image ${path} does not exist`)
   if (seen.sha256 !== sha256) {
-    throw new HostError('E_CHECKSUM', 'permanent', `image ${path} has sha256 ${seen.sha256}, expected ${sha256}`)
+    throw new HostError(
+      'E_CHECKSUM',
+      'permanent',
+      `image ${path} has sha256 ${seen.sha256}, expected ${sha256}`,
+    )
   }
 }
 

@@ -45,7 +45,11 @@ export const datasetClone: EffectKind<'dataset.clone'> = {
     if (seen) {
       assertOwn(context, args.dataset, seen)
       if (seen.origin !== snapshot) {
-        throw new HostError('E_EXISTS', 'permanent', `dataset ${name} already exists and is not a clone of ${snapshot}`)
+        throw new HostError(
+          'E_EXISTS',
+          'permanent',
+          `dataset ${name} already exists and is not a clone of ${snapshot}`,
+        )
       }
       await zfs.set(name, properties, context.fence)
     } else {
@@ -59,7 +63,8 @@ export const datasetClone: EffectKind<'dataset.clone'> = {
     const seen = await context.host.zfs.get(name)
     if (!seen) return { is: 'not-started' }
     if (seen.properties[STAMP] === context.intent) return { is: 'done', evidence: evidenceOf(seen) }
-    if (isNamedAfter(args.dataset, context.intent)) return { is: 'partial', what: `${name} lacks its properties` }
+    if (isNamedAfter(args.dataset, context.intent))
+      return { is: 'partial', what: `${name} lacks its properties` }
     return { is: 'unknown', why: `${name} exists and does not bear the mark of this intent` }
   },
   undo: (args, evidence, context) => destroyOwn(context, args.dataset, evidence?.guid ?? null),

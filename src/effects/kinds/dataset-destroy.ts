@@ -10,7 +10,7 @@ import { type EffectKind, none } from '../effect.ts'
 import { fullName } from './common.ts'
 
 /**
- * @throws E_BUSY (transient); E_REFUSED (refused) when the name is another dataset's or clones depend on it
+ * @throws E_BUSY (transient); E_REFUSED (permanent) when the name is another dataset's or clones depend on it
  * @idempotent yes, by guid
  * @source zfs-program(8) zfs.sync.destroy, OpenZFS 2.3
  */

@@ -12,7 +12,8 @@ type Args = IntentArgs<'lxc.freeze'>
  */
 export async function seenRun(args: Args, context: EffectContext): Promise<ContainerSeen['state']> {
   const seen = await context.host.lxc.inspect(refOf(context, args))
-  if (seen.state === 'stopped') throw new HostError('E_NOT_RUNNING', 'permanent', `${args.ctid} is not running`)
+  if (seen.state === 'stopped')
+    throw new HostError('E_NOT_RUNNING', 'permanent', `${args.ctid} is not running`)
   if (seen.runName !== null && seen.runName !== args.run) {
     throw new HostError('E_REFUSED', 'refused', `${args.ctid} runs as ${seen.runName}, not ${args.run}`)
   }

@@ -23,7 +23,8 @@ export const lxcStart: EffectKind<'lxc.start'> = {
     const { host, fence } = context
     const spec = context.container()
     const seen = await host.lxc.inspect(refOf(context, args))
-    if ((seen.state === 'running' || seen.state === 'frozen') && seen.runName === args.run && seen.run) return seen.run
+    if ((seen.state === 'running' || seen.state === 'frozen') && seen.runName === args.run && seen.run)
+      return seen.run
     await host.materialise.container(spec, args.run)
     return await host.lxc.start(spec, args.run, args.timeoutSeconds, fence)
   },
@@ -31,7 +32,10 @@ export const lxcStart: EffectKind<'lxc.start'> = {
     const seen = await context.host.lxc.inspect(refOf(context, args))
     if (seen.state === 'stopped') return { is: 'not-started' }
     if (seen.runName !== args.run) {
-      return { is: 'unknown', why: `${args.ctid} is ${seen.state} as run ${seen.runName ?? '(unnamed)'}, not ${args.run}` }
+      return {
+        is: 'unknown',
+        why: `${args.ctid} is ${seen.state} as run ${seen.runName ?? '(unnamed)'}, not ${args.run}`,
+      }
     }
     if (seen.state === 'running' || seen.state === 'freezing' || seen.state === 'frozen') {
       if (seen.run) return { is: 'done', evidence: seen.run }

@@ -62,7 +62,10 @@ export const poolLayout: EffectKind<'pool.layout'> = {
     const names = Object.keys(POOL_LAYOUT)
     const there = names.filter((relative) => seen.has(fullName(context, relative)))
     if (there.length === 0) return { is: 'not-started' }
-    return { is: 'partial', what: `${there.length} of ${names.length} datasets exist, their modes were not checked` }
+    return {
+      is: 'partial',
+      what: `${there.length} of ${names.length} datasets exist, their modes were not checked`,
+    }
   },
   undo: none('empty datasets cost nothing and may be in use; a pool is given up by pool.mark'),
   assume: () => ({ created: Object.keys(POOL_LAYOUT) }),

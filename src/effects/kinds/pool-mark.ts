@@ -14,13 +14,13 @@ export const SCOPE = 'org.vpsadminos.osctl:dataset'
 
 type Args = IntentArgs<'pool.mark'>
 
-const valueOf = (seen: Dataset, property: string): string | null => {
+const markOf = (seen: Dataset, property: string): string | null => {
   const value = seen.properties[property]
   return value === undefined || value === '-' ? null : value
 }
 
 const isMarked = (args: Args, seen: Dataset): boolean =>
-  valueOf(seen, ACTIVE) === (args.active ? 'yes' : 'no') && valueOf(seen, SCOPE) === args.dataset
+  markOf(seen, ACTIVE) === (args.active ? 'yes' : 'no') && markOf(seen, SCOPE) === args.dataset
 
 /** `dataset` null is the zpool's root dataset, which is what an absent property means. */
 async function mark(args: Args, context: EffectContext): Promise<void> {
@@ -48,7 +48,8 @@ export const poolMark: EffectKind<'pool.mark'> = {
   async undo(args, _evidence, context) {
     const seen = await context.host.zfs.get(context.pool)
     if (!seen || !isMarked(args, seen)) return
-    if (args.active) await context.host.zfs.set(context.pool, { [ACTIVE]: null, [SCOPE]: null }, context.fence)
+    if (args.active)
+      await context.host.zfs.set(context.pool, { [ACTIVE]: null, [SCOPE]: null }, context.fence)
     else await mark({ active: true, dataset: args.dataset }, context)
   },
   assume: () => ({}),

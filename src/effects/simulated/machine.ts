@@ -1,0 +1,237 @@
+/**
+ * A simulated machine: one computer in memory, which outlives every daemon that runs on it.
+ *
+ * Why: the crash tests need a host that can be cut off at any boundary, lie, and be looked at afterwards;
+ * and a newcomer needs one to try the system on. It is honest about what ZFS and LXC refuse (`storage.ts`,
+ * `containers.ts`) and knows no real time and no randomness: equal calls give equal machines.
+ *
+ * Two things come and go on it: *hosts* (a daemon's view, `host.ts`), and *helpers*, the processes that a
+ * daemon started. When a daemon dies its helpers live on: they may still apply their work, until somebody
+ * fences their intent or the power goes. That is the window that recovery must close before it probes.
+ *
+ * Invariants (checked by `invariants.ts`): every dataset has its parent, names and guids are unique, an
+ * origin exists, a container runs on a dataset that is there, nothing of an earlier boot runs.
+ */
+import type { HookReport } from '../host.ts'
+import { containerExits, type ExitKind } from './containers.ts'
+import { encodeArchive, writePath } from './filesystem.ts'
+import {
+  type Archive,
+  containerKey,
+  type MachineState,
+  machineStateSchema,
+  nextBootId,
+  type SimulatedContainer,
+} from './state.ts'
+import { addZpool, requireDataset } from './storage.ts'
+
+/** A process of an effect that has begun and not ended. */
+export type Helper = {
+  readonly intent: string
+  readonly op: string
+  readonly apply: () => unknown
+  /** What its death leaves behind. */
+  readonly abandon: () => void
+  /** Tells the daemon that waits for it, if it still lives. */
+  readonly killed: () => void
+}
+
+/** What a daemon's view of the machine wants to hear. */
+export type Listener = {
+  report(report: HookReport): void
+  emptied(key: string): void
+  /** The machine lost power, or the process was killed. */
+  die(): void
+}
+
+export class SimulatedMachine {
+  readonly state: MachineState
+  readonly helpers = new Set<Helper>()
+  readonly #listeners = new Set<Listener>()
+  readonly #watchers = new Set<() => void>()
+  readonly #now: () => number
+
+  constructor(options: { seed?: number; hostName?: string; now?: () => number; state?: MachineState } = {}) {
+    this.#now = options.now ?? (() => 0)
+    this.state = options.state ?? emptyState(options.seed ?? 1, options.hostName ?? 'simulated')
+    if (!options.state) this.state.bootedAt = this.#now()
+  }
+
+  now(): number {
+    return this.#now()
+  }
+
+  /** Adds an imported zpool, 8 GiB unless told otherwise. */
+  addZpool(name: string, options: { sizeBytes?: number; readOnly?: boolean; unsafe?: string[] } = {}): void {
+    addZpool(this.state, name, options)
+    this.changed()
+  }
+
+  /**
+   * Cuts the power and, unless told otherwise, boots again as the live system does: new boot id, nothing
+   * runs, no derived state; zpools imported and datasets with canmount=on mounted. Every host is dead.
+   */
+  powerCut(options: { boot: boolean } = { boot: true }): void {
+    this.helpers.clear()
+    for (const listener of this.#listeners) listener.die()
+    this.#listeners.clear()
+    const { state } = this
+    state.containers = {}
+    state.spool = {}
+    state.derived = {}
+    state.files = Object.fromEntries(Object.entries(state.files).filter(([path]) => path.startsWith('/usr/')))
+    for (const dataset of Object.values(state.datasets)) {
+      dataset.mounted = false
+      dataset.held = false
+    }
+    state.bootId = nextBootId(state)
+    state.nextPid = 1000
+    state.bootedAt = this.#now()
+    if (options.boot) this.boot()
+    this.changed()
+  }
+
+  /** What the live system's pool service does: imports, hence mounts what may be mounted. */
+  boot(): void {
+    for (const dataset of Object.values(this.state.datasets)) {
+      if ((dataset.properties['canmount'] ?? 'on') === 'on') dataset.mounted = true
+    }
+    this.changed()
+  }
+
+  /** Kills every daemon on the machine; helpers and containers live on. */
+  killDaemons(): void {
+    for (const listener of this.#listeners) listener.die()
+    this.#listeners.clear()
+  }
+
+  /** Something inside a container makes it end, reboot, or takes its monitor down without a hook. */
+  containerExits(ref: { pool: string; id: string }, how: ExitKind): void {
+    containerExits(this, ref, how)
+    this.changed()
+  }
+
+  container(ref: { pool: string; id: string }): SimulatedContainer | null {
+    return this.state.containers[containerKey(ref)] ?? null
+  }
+
+  /** From now on (or again) the container with this id does not react to a shutdown. */
+  setStubborn(id: string, stubborn: boolean): void {
+    this.state.stubborn = this.state.stubborn.filter((other) => other !== id)
+    if (stubborn) this.state.stubborn.push(id)
+    for (const ct of Object.values(this.state.containers)) if (ct.id === id) ct.ignoresShutdown = stubborn
+  }
+
+  /** Something uses the dataset's mount (or no longer). @throws E_NOT_FOUND */
+  hold(name: string, held = true): void {
+    requireDataset(this.state, name).held = held
+  }
+
+  putFile(path: string, content: string | Archive): void {
+    writePath(this.state, path, typeof content === 'string' ? content : encodeArchive(content))
+  }
+
+  /** A repository in the original's layout, by directory or URL; files are named relative to `<url>/v1/`. */
+  addImageRepository(url: string, index: unknown, files: Readonly<Record<string, string | Archive>>): void {
+    const put = (path: string, content: string): void => {
+      if (url.startsWith('/')) writePath(this.state, path, content)
+      else this.state.web[path] = content
+    }
+    put(`${url}/v1/INDEX.json`, JSON.stringify(index))
+    for (const [path, content] of Object.entries(files)) {
+      put(`${url}/v1/${path}`, typeof content === 'string' ? content : encodeArchive(content))
+    }
+    this.changed()
+  }
+
+  /** Lets the helpers of dead daemons do their work, which fails silently where it fails. @returns how many */
+  finishHelpers(intent?: string): number {
+    const ready = [...this.helpers].filter((helper) => intent === undefined || helper.intent === intent)
+    for (const helper of ready) {
+      this.helpers.delete(helper)
+      try {
+        helper.apply()
+      } catch {
+        // Nobody waits for this process any more: its failure is what recovery's probe will see.
+      }
+    }
+    this.changed()
+    return ready.length
+  }
+
+  /** Kills the intent's helpers. @returns how many were killed */
+  fence(intent: string): number {
+    const killed = [...this.helpers].filter((helper) => helper.intent === intent)
+    for (const helper of killed) {
+      this.helpers.delete(helper)
+      helper.abandon()
+      helper.killed()
+    }
+    this.changed()
+    return killed.length
+  }
+
+  attach(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  report(report: HookReport): void {
+    this.state.spool[containerKey(report)] = report
+    for (const listener of this.#listeners) listener.report(report)
+  }
+
+  emptied(ref: { pool: string; id: string }): void {
+    for (const listener of this.#listeners) listener.emptied(containerKey(ref))
+  }
+
+  /** Calls back after each change, for who keeps the machine in a file. @returns a stop function */
+  onChange(watcher: () => void): () => void {
+    this.#watchers.add(watcher)
+    return () => {
+      this.#watchers.delete(watcher)
+    }
+  }
+
+  changed(): void {
+    for (const watcher of this.#watchers) watcher()
+  }
+}
+
+/** The machine as a JSON file's content. Helpers are processes and are not kept. */
+export const toJSON = (machine: SimulatedMachine): string => JSON.stringify(machine.state)
+
+/**
+ * @param text  what toJSON returned
+ * @throws Error when the file is not such a machine
+ */
+export function fromJSON(text: string, options: { now?: () => number } = {}): SimulatedMachine {
+  const parsed = machineStateSchema.safeParse(JSON.parse(text))
+  if (!parsed.success) throw new Error(`not a simulated machine: ${parsed.error.issues[0]?.message ?? ''}`)
+  return new SimulatedMachine({ ...options, state: parsed.data })
+}
+
+function emptyState(seed: number, hostName: string): MachineState {
+  const state: MachineState = {
+    format: 1,
+    hostName,
+    hostId: '5ca1ab1e',
+    seed,
+    counter: 0,
+    bootId: '',
+    bootedAt: 0,
+    nextPid: 1000,
+    zpools: {},
+    datasets: {},
+    files: {},
+    web: {},
+    containers: {},
+    stubborn: [],
+    spool: {},
+    derived: {},
+  }
+  state.bootId = nextBootId(state)
+  return state
+}

@@ -1,0 +1,64 @@
+/**
+ * Derived host state on a simulated machine: a map from path to content, lost with the power as on a real
+ * one, where all of it lies in a tmpfs.
+ */
+import type { ContainerSpec, MaterialisePort } from '../host.ts'
+import type { Calls } from './calls.ts'
+import { configPath } from './containers.ts'
+import type { MachineState } from './state.ts'
+import { mountDataset, mountpointOf, subtree } from './storage.ts'
+
+const poolPath = (pool: string): string => `/run/osctl/pools/${pool}`
+
+function lxcConfig(spec: ContainerSpec, run: string): string {
+  return [
+    `# run = ${run}`,
+    `lxc.uts.name = ${spec.hostname}`,
+    `lxc.rootfs.path = dir:${mountpointOf(spec.dataset)}/private`,
+    'lxc.rootfs.options = idmap=container',
+    `lxc.idmap = u 0 ${spec.map.first} ${spec.map.count}`,
+    `lxc.idmap = g 0 ${spec.map.first} ${spec.map.count}`,
+    ...(spec.initCmd ? [`lxc.init.cmd = ${spec.initCmd.join(' ')}`] : []),
+    '',
+  ].join('\n')
+}
+
+export function simulatedMaterialise(state: MachineState, calls: Calls): MaterialisePort {
+  const change = (method: string, subject: string, apply: () => void): Promise<void> =>
+    calls.run({ op: `materialise.${method}`, subject, intent: null, changes: true, apply })
+  return {
+    host: () =>
+      change('host', '', () => {
+        state.derived['/run/osctl/apparmor/osctl-container'] = 'profile osctl-container {}\n'
+        state.derived['/run/osctl/hooks/post-stop'] = '#!/bin/sh\n'
+      }),
+    users: (users) =>
+      change('users', '', () => {
+        const sorted = [...users].sort((a, b) => a.map.first - b.map.first)
+        const lines = (line: (user: (typeof sorted)[number]) => string): string => sorted.map(line).join('')
+        state.derived['/etc/passwd'] = lines(({ name, map }) => `${name}:x:${map.first}:${map.first}::/:\n`)
+        state.derived['/etc/subuid'] = lines(({ map }) => `root:${map.first}:${map.count}\n`)
+        state.derived['/etc/subgid'] = state.derived['/etc/subuid']
+      }),
+    pool: (pool, dataset) =>
+      change('pool', pool, () => {
+        state.derived[`${poolPath(pool)}/dataset`] = `${dataset}\n`
+      }),
+    forgetPool: (pool) =>
+      change('forgetPool', pool, () => {
+        for (const path of Object.keys(state.derived)) {
+          if (path.startsWith(`${poolPath(pool)}/`)) delete state.derived[path]
+        }
+      }),
+    container: (spec, run) =>
+      change('container', spec.ctid, () => {
+        mountDataset(state, spec.dataset)
+        for (const dataset of subtree(state, spec.dataset)) dataset.mounted = true
+        state.derived[configPath(spec)] = lxcConfig(spec, run)
+      }),
+    forgetContainer: (ref) =>
+      change('forgetContainer', ref.ctid, () => {
+        delete state.derived[configPath(ref)]
+      }),
+  }
+}

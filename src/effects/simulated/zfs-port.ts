@@ -1,0 +1,110 @@
+/** The port to ZFS on a simulated machine; the rules are in `storage.ts`. */
+import type { Dataset, MarkedPool, PoolFacts, ZfsPort } from '../host.ts'
+import { HostError } from '../host.ts'
+import type { Call, Calls } from './calls.ts'
+import type { MachineState, SimulatedZpool } from './state.ts'
+import * as storage from './storage.ts'
+
+const ACTIVE = 'org.vpsadminos.osctl:active'
+const SCOPE = 'org.vpsadminos.osctl:dataset'
+
+function toDataset(state: MachineState, seen: storage.Seen): Dataset {
+  return {
+    name: seen.name,
+    guid: seen.guid,
+    createtxg: seen.createtxg,
+    mounted: !seen.isSnapshot && seen.dataset.mounted,
+    mountpoint: seen.isSnapshot ? null : storage.mountpointOf(seen.name),
+    origin: seen.isSnapshot ? null : seen.dataset.origin,
+    properties: storage.effectiveProperties(state, seen.dataset.name),
+  }
+}
+
+function markedPool(state: MachineState, pool: SimulatedZpool): MarkedPool & { active: boolean } {
+  const properties = state.datasets[pool.name]?.properties ?? {}
+  const dataset = properties[SCOPE] ?? pool.name
+  const mounted = state.datasets[dataset]?.mounted ?? false
+  return { name: pool.name, guid: pool.guid, dataset, mounted, active: properties[ACTIVE] === 'yes' }
+}
+
+function poolFacts(state: MachineState, pool: SimulatedZpool): PoolFacts {
+  const { health, readOnly, sizeBytes, unsafe } = pool
+  const freeBytes = Math.max(0, sizeBytes - storage.usedBytes(state, pool.name))
+  return { ...markedPool(state, pool), health, readOnly, sizeBytes, freeBytes, unsafe: [...unsafe] }
+}
+
+/** @throws E_FAILED (permanent) when it is not mounted; E_REFUSED (refused) when a path leads out */
+function makeDirectories(state: MachineState, name: string, modes: Readonly<Record<string, number>>): void {
+  const dataset = storage.requireDataset(state, name)
+  if (!dataset.mounted) throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
+  for (const path of Object.keys(modes)) {
+    const leadsOut =
+      path.startsWith('/') || path.split('/').includes('..') || dataset.files[path]?.startsWith('-> ')
+    if (leadsOut)
+      throw new HostError('E_REFUSED', 'refused', `${name}: ${path} is not a directory of its own`)
+  }
+  storage.changePool(state, name, 'write to')
+  Object.assign(dataset.modes, modes)
+}
+
+export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
+  const read = <T>(method: string, subject: string, apply: () => T): Promise<T> =>
+    calls.run({ op: `zfs.${method}`, subject, intent: null, changes: false, apply })
+  const change = (
+    method: string,
+    subject: string,
+    fence: { intent: string; signal: AbortSignal } | undefined,
+    apply: () => void,
+  ): Promise<void> => {
+    const call: Call<void> = {
+      op: `zfs.${method}`,
+      subject,
+      intent: fence?.intent ?? null,
+      changes: true,
+      apply,
+    }
+    return calls.run(fence ? { ...call, signal: fence.signal } : call)
+  }
+  return {
+    get: (name) =>
+      read('get', name, () => {
+        const seen = storage.lookUp(state, name)
+        return seen && toDataset(state, seen)
+      }),
+    list: (below) =>
+      read('list', below, () =>
+        storage
+          .subtree(state, below)
+          .filter((dataset) => dataset.name !== below)
+          .flatMap((dataset) => storage.lookUp(state, dataset.name) ?? [])
+          .map((seen) => toDataset(state, seen)),
+      ),
+    create: (name, options, fence) =>
+      change('create', name, fence, () => storage.createDataset(state, name, options)),
+    clone: (snapshot, name, properties, fence) =>
+      change('clone', name, fence, () => storage.cloneDataset(state, snapshot, name, properties)),
+    snapshot: (name, fence) => change('snapshot', name, fence, () => storage.takeSnapshot(state, name)),
+    rename: (from, to, fence) => change('rename', from, fence, () => storage.renameDataset(state, from, to)),
+    destroy: (name, guid, fence) =>
+      change('destroy', name, fence, () => storage.destroyDataset(state, name, guid)),
+    mount: (name) => change('mount', name, undefined, () => storage.mountDataset(state, name)),
+    unmount: (name, options) =>
+      change('unmount', name, undefined, () => storage.unmountDataset(state, name, options?.lazy ?? false)),
+    set: (name, properties, fence) =>
+      change('set', name, fence, () => storage.setProperties(state, name, properties)),
+    directories: (name, modes, fence) =>
+      change('directories', name, fence, () => makeDirectories(state, name, modes)),
+    markedPools: () =>
+      read('markedPools', '', () =>
+        Object.values(state.zpools)
+          .map((pool) => markedPool(state, pool))
+          .filter((pool) => pool.active)
+          .map(({ name, guid, dataset, mounted }) => ({ name, guid, dataset, mounted })),
+      ),
+    pool: (name) =>
+      read('pool', name, () => {
+        const pool = state.zpools[name]
+        return pool ? poolFacts(state, pool) : null
+      }),
+  }
+}
