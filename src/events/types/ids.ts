@@ -41,6 +41,13 @@ export const ctStream = (id: Ulid): StreamId => `ct:${id}`
 export const ctOfStream = (stream: StreamId): Ulid | undefined =>
   stream.startsWith('ct:') ? stream.slice(3) : undefined
 
+/** The container of a stream that is one; throws for the others. */
+export const ctIdOfStream = (stream: StreamId): Ulid => {
+  const id = ctOfStream(stream)
+  if (id === undefined) throw new Error(`${stream} is not the stream of a container`)
+  return id
+}
+
 /**
  * An intent is named after its operation and its number in it, `<operation ulid>.<n>`, n from 1: the pure
  * machine can name it without asking anybody for randomness, and the name says which command it serves.

@@ -1,0 +1,198 @@
+/**
+ * The engine runs intents: an effect at a time for each operation, after the commit of its intent and
+ * never before; and gives the outcome back to the journal.
+ *
+ * A transient failure is tried again after 100 ms, doubling up to 5 s, as often as the kind allows; each
+ * attempt is counted in the log. Effects that would meet on the host share a lane and go one after
+ * another. An intent that nobody awaits any more (its operation was superseded) is aborted and fenced, and
+ * what it then answers is recorded as late and has no consequence.
+ *
+ * On a crash the engine's memory is gone and nothing is missed: the intents stand in the log.
+ */
+import type { Evidence, FailureClass, IntentKind } from '../events/types/intents.ts'
+import type { Fact } from '../events/types/events.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import { type EffectContext, type EffectKind, isNone } from '../effects/effect.ts'
+import { type ContainerSpec, type Fence, HostError } from '../effects/host.ts'
+import type { Requested } from '../machines/advance.ts'
+import type { Operation, PendingIntent } from '../machines/operation.ts'
+import type { Journal } from './journal.ts'
+import type { DaemonPorts } from './ports.ts'
+
+export type ProgressListener = (stream: StreamId, op: string, done: number | null, total: number | null, text: string) => void
+
+export type EnginePool = {
+  readonly name: string
+  readonly dataset: string
+  readonly directory: string
+  spec(stream: StreamId): ContainerSpec
+}
+
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 5000
+
+type Running = { readonly stream: StreamId; readonly abort: AbortController; readonly done: Promise<void> }
+
+export class Engine {
+  readonly #ports: DaemonPorts
+  readonly #journal: Journal
+  readonly #pool: EnginePool
+  readonly #running = new Map<string, Running>()
+  readonly #lanes = new Map<string, Promise<void>>()
+  readonly #progress = new Set<ProgressListener>()
+  #stopped = false
+
+  constructor(ports: DaemonPorts, journal: Journal, pool: EnginePool) {
+    this.#ports = ports
+    this.#journal = journal
+    this.#pool = pool
+  }
+
+  onProgress(listener: ProgressListener): () => void {
+    this.#progress.add(listener)
+    return () => this.#progress.delete(listener)
+  }
+
+  runs(intent: string): boolean {
+    return this.#running.has(intent)
+  }
+
+  /** Starts an intent whose commit is on disk. Returns at once. */
+  start({ stream, wanted }: Requested): void {
+    if (this.#stopped || this.#running.has(wanted.intent)) return
+    const abort = new AbortController()
+    const done = this.#laned(wanted.kind, wanted.args, () => this.#run(stream, wanted.intent, abort.signal))
+      .catch((error) => this.#ports.logger.error({ intent: wanted.intent, error: String(error) }, 'an effect could not be settled'))
+      .finally(() => this.#running.delete(wanted.intent))
+    this.#running.set(wanted.intent, { stream, abort, done })
+  }
+
+  /** Takes up an intent that the log left open. */
+  resume(stream: StreamId, pending: PendingIntent): void {
+    const { intent, kind, args } = pending
+    this.start({ stream, wanted: { intent, kind, args } as Requested['wanted'] })
+  }
+
+  async #laned(kind: IntentKind, args: unknown, run: () => Promise<void>): Promise<void> {
+    const lane = this.#kind(kind).lane(args as never)
+    if (lane === null) return await run()
+    const before = this.#lanes.get(lane) ?? Promise.resolve()
+    const mine = before.then(run, run)
+    this.#lanes.set(lane, mine)
+    try {
+      await mine
+    } finally {
+      if (this.#lanes.get(lane) === mine) this.#lanes.delete(lane)
+    }
+  }
+
+  #kind<K extends IntentKind>(kind: K): EffectKind<K> {
+    return this.#ports.effects[kind] as unknown as EffectKind<K>
+  }
+
+  #operation(stream: StreamId): Operation | null {
+    return this.#journal.states.of(stream)?.context.op ?? null
+  }
+
+  async #run(stream: StreamId, intent: string, signal: AbortSignal): Promise<void> {
+    let pause = FIRST_PAUSE_MS
+    for (;;) {
+      const pending = this.#awaited(stream, intent)
+      if (!pending || signal.aborted) return
+      const outcome = await this.#attempt(stream, pending, signal)
+      if (this.#stopped) return
+      const again = outcome.type === 'EffectFailed' && outcome.class === 'transient' && pending.attempts < this.#kind(pending.kind).attempts
+      if (!again) return await this.#settle(stream, intent, outcome)
+      const retried: Fact = { type: 'EffectRetried', intent, attempt: pending.attempts, class: 'transient', message: outcome.message }
+      await this.#settle(stream, intent, retried)
+      await this.#ports.clock.sleep(pause, signal).catch(() => {})
+      pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
+    }
+  }
+
+  #awaited(stream: StreamId, intent: string): PendingIntent | null {
+    const pending = this.#operation(stream)?.pending ?? null
+    return pending?.intent === intent ? pending : null
+  }
+
+  /** Runs the effect once and says what became of it. Never throws. */
+  async #attempt(stream: StreamId, pending: PendingIntent, signal: AbortSignal): Promise<Fact> {
+    const { intent, kind, args, compensates } = pending
+    try {
+      const context = this.context(stream, intent, signal)
+      if (compensates) await this.#undo(stream, pending, context)
+      const evidence = compensates ? {} : await this.#kind(kind).run(args as never, context)
+      return { type: 'EffectSucceeded', intent, kind, evidence: evidence as never, by: 'run' }
+    } catch (error) {
+      const { failure, message } = classify(error)
+      if (compensates && failure !== 'transient') return { type: 'EffectInDoubt', intent, why: `cannot be undone: ${message}` }
+      return { type: 'EffectFailed', intent, kind, class: failure, message, by: 'run' }
+    }
+  }
+
+  async #undo(stream: StreamId, pending: PendingIntent, context: EffectContext): Promise<void> {
+    const step = this.#operation(stream)?.done.find((done) => done.intent === pending.compensates)
+    const { undo } = this.#kind(pending.kind)
+    if (isNone(undo)) return
+    const undone = { ...context, intent: pending.compensates ?? pending.intent }
+    await undo(pending.args as never, (step?.evidence ?? null) as Evidence<IntentKind> as never, undone)
+  }
+
+  /** Appends the outcome; when nobody awaits it any more, as a late one. */
+  async #settle(stream: StreamId, intent: string, outcome: Fact): Promise<void> {
+    if (outcome.type === 'EffectFailed' && outcome.class === 'transient' && this.#compensates(stream, intent)) {
+      outcome = { type: 'EffectInDoubt', intent, why: `cannot be undone: ${outcome.message}` }
+    }
+    await this.#journal.submit((view) => {
+      const state = stream === 'pool' ? view.pool() : view.ct(stream.slice('ct:'.length))
+      const awaited = state.context.op?.pending?.intent === intent
+      const fact: Fact = awaited ? outcome : { type: 'EffectLate', intent, outcome: outcome.type }
+      return { drafts: [{ stream, fact }], extra: null }
+    })
+  }
+
+  #compensates(stream: StreamId, intent: string): boolean {
+    return this.#awaited(stream, intent)?.compensates != null
+  }
+
+  context(stream: StreamId, intent: string, signal: AbortSignal): EffectContext {
+    const op = intent.split('.')[0] ?? intent
+    const fence: Fence = {
+      intent,
+      signal,
+      progress: (done, total, text) => {
+        for (const listener of this.#progress) listener(stream, op, done, total, text)
+      },
+    }
+    const { name, dataset, directory } = this.#pool
+    return { host: this.#ports.host, pool: name, dataset, directory, intent, fence, container: () => this.#pool.spec(stream) }
+  }
+
+  /** Aborts and fences intents of a stream that its operation does not await any more. */
+  async abandon(stream: StreamId): Promise<void> {
+    const awaited = this.#operation(stream)?.pending?.intent
+    for (const [intent, running] of this.#running) {
+      if (running.stream !== stream || intent === awaited) continue
+      running.abort.abort(new HostError('E_ABORTED', 'cancelled', 'superseded'))
+      await this.#ports.host.fence(intent).catch(() => 0)
+    }
+  }
+
+  /** Resolves when no effect runs; for tests and export. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map((running) => running.done))
+  }
+
+  /** The daemon goes: effects on their way go on without it, and recovery finds what became of them. */
+  stop(): void {
+    this.#stopped = true
+  }
+}
+
+/** What an error means to the engine; anything that is not a HostError is a defect, and permanent. */
+export function classify(error: unknown): { failure: FailureClass; message: string } {
+  if (error instanceof HostError) return { failure: error.failure, message: oneLine(error.message) }
+  return { failure: 'permanent', message: `internal error: ${oneLine(error instanceof Error ? error.message : String(error))}` }
+}
+
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' | ').slice(0, 1000)

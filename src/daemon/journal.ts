@@ -1,0 +1,287 @@
+/**
+ * The journal of one pool: decisions go in, commits come out.
+ *
+ * `submit` decides at once, on the speculative states, and appends; many submits may be on their way, and
+ * the store commits them together. Nobody hears of a batch before its COMMIT: not the caller, not the
+ * subscribers, not the engine that runs effects. So there is no lock, and no moment at which a reply or an
+ * effect could outrun the log.
+ *
+ * A batch that fails takes the speculative layer with it: batches that were decided on top of it fail on
+ * their expected versions, and the layer is laid anew on what is committed. A COMMIT whose outcome is
+ * unknown is settled by reopening the log and looking (DESIGN D2): what is there happened.
+ */
+import type { LogStore, OpenedLog, ReadQuery } from '../events/log/store.ts'
+import { LogError } from '../events/log/store.ts'
+import { EMPTY_HEAD, type Head, type NewEvent, type StoredEvent } from '../events/types/envelope.ts'
+import { type Fact, eventVersions } from '../events/types/events.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import { advance, type Advanced, type Draft, type Minting } from '../machines/advance.ts'
+import type { Baseline } from '../machines/baseline.ts'
+import type { DecideView } from '../machines/decide/decision.ts'
+import { Fold, States } from './fold.ts'
+
+export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }
+
+/** What a batch is made of, or why there is none. `extra` comes back to the caller untouched. */
+export type Proposal<X> = { readonly drafts: readonly Draft[]; readonly extra: X }
+
+export type JournalListener = (committed: Committed) => void
+
+/** The pool's log takes no changes now; the reason is what the caller is told. */
+export class Unavailable extends Error {
+  constructor(why: string) {
+    super(why)
+    this.name = 'Unavailable'
+  }
+}
+
+type InFlight = { readonly firstId: string; readonly done: Promise<unknown> }
+
+export class Journal {
+  readonly #store: LogStore
+  readonly #mint: Minting
+  #fold = new Fold()
+  #speculative = new States()
+  #versions = new Map<StreamId, number>()
+  #inFlight = new Set<InFlight>()
+  #poisoned = false
+  #unavailable: string | null = 'the log is not open'
+  #session = 0
+  readonly #listeners = new Set<JournalListener>()
+
+  constructor(store: LogStore, mint: Minting) {
+    this.#store = store
+    this.#mint = mint
+  }
+
+  /** Committed states: what readers see. */
+  get states(): States {
+    return this.#fold.states
+  }
+
+  get fold(): Fold {
+    return this.#fold
+  }
+
+  get store(): LogStore {
+    return this.#store
+  }
+
+  /** Why the journal takes no changes; null when it does. */
+  get unavailable(): string | null {
+    return this.#unavailable
+  }
+
+  head(): Head {
+    return this.#store.head()
+  }
+
+  listen(listener: JournalListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Opens the log and folds it.
+   * @param cached states of an earlier position, to fold only the tail; dropped when they do not fit
+   */
+  async open(cached?: { position: Head; states: readonly { stream: StreamId; ver: number; state: unknown }[] } | null): Promise<OpenedLog> {
+    const opened = await this.#store.open()
+    const from = cached ? this.#seat(cached) : null
+    await this.#replay(from ?? opened.replayFrom, opened.head.seq)
+    this.#relay()
+    this.#unavailable = opened.readOnly
+    return opened
+  }
+
+  #seat(cached: { position: Head; states: readonly { stream: StreamId; ver: number; state: unknown }[] }): number | null {
+    try {
+      for (const { stream, ver, state } of cached.states) {
+        if (state !== null) this.#fold.seat(stream, state as Baseline)
+        this.#fold.versions.set(stream, ver)
+      }
+      this.#fold.seq = cached.position.seq
+      return cached.position.seq + 1
+    } catch {
+      this.#fold = new Fold()
+      return null
+    }
+  }
+
+  async #replay(from: number, to: number): Promise<void> {
+    let next: number | null = from
+    while (next !== null && next <= to) {
+      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({ from: next, to, limit: 2000 })
+      for (const event of slice.events) this.#fold.apply(event)
+      next = slice.next
+    }
+  }
+
+  /** Lays the speculative layer anew on the committed one. */
+  #relay(): void {
+    this.#speculative = new States(this.#fold.states)
+    this.#versions = new Map(this.#fold.versions)
+    this.#poisoned = false
+  }
+
+  /** States that decisions are made on: committed plus what is on its way. */
+  get deciding(): DecideView {
+    return this.#speculative
+  }
+
+  /**
+   * Decides and appends.
+   *
+   * `propose` runs at once and synchronously, on the speculative states; null means that there is nothing
+   * to append.
+   * @throws Unavailable, LogError E_LOG_DUPLICATE (the key is known), E_LOG_FULL; IllegalFact is a bug
+   */
+  async submit<X>(propose: (view: DecideView) => Proposal<X>): Promise<{ committed: Committed | null; extra: X }> {
+    while (this.#poisoned) await this.#recover()
+    if (this.#unavailable !== null) throw new Unavailable(this.#unavailable)
+    const { drafts, extra } = propose(this.#speculative)
+    if (drafts.length === 0) return { committed: null, extra }
+    const advanced = advance(this.#speculative, drafts, this.#mint)
+    return { committed: await this.#append(advanced), extra }
+  }
+
+  /** Appends facts of the log itself, which have no machine. */
+  async note(stream: StreamId, fact: Fact): Promise<Committed> {
+    const { committed } = await this.submit(() => ({ drafts: [{ stream, fact }], extra: null }))
+    if (!committed) throw new Error('a note was not appended')
+    return committed
+  }
+
+  async #append(advanced: Advanced): Promise<Committed> {
+    const expected: Record<string, number> = {}
+    const before = new Map<StreamId, number>()
+    for (const { stream } of advanced.events) {
+      if (!before.has(stream)) {
+        const ver = this.#versions.get(stream) ?? 0
+        before.set(stream, ver)
+        expected[stream] = ver
+      }
+      this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
+    }
+    for (const [stream, state] of advanced.states) this.#speculative.set(stream, state)
+    const done = this.#store.append({ events: advanced.events, expected: expected as Partial<Record<StreamId, number>> })
+    const flight: InFlight = { firstId: advanced.events[0]?.id ?? '', done: done.catch(() => null) }
+    this.#inFlight.add(flight)
+    try {
+      const { first } = await done
+      return this.#commit(advanced, first, before)
+    } catch (error) {
+      return await this.#failed(error, advanced, before)
+    } finally {
+      this.#inFlight.delete(flight)
+    }
+  }
+
+  #commit(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
+    const counts = new Map(before)
+    const stored = advanced.events.map((event, index): StoredEvent => {
+      const ver = (counts.get(event.stream) ?? 0) + 1
+      counts.set(event.stream, ver)
+      const seq = first + index
+      if (event.type === 'SessionOpened') this.#session = seq
+      return { ...event, seq, ver, s: this.#session }
+    })
+    for (const [stream, ver] of counts) this.#fold.versions.set(stream, ver)
+    for (const [stream, state] of advanced.states) this.#fold.states.set(stream, state)
+    this.#fold.seq = first + advanced.events.length - 1
+    const committed: Committed = { ...advanced, first, stored }
+    for (const listener of this.#listeners) listener(committed)
+    return committed
+  }
+
+  async #failed(error: unknown, advanced: Advanced, before: ReadonlyMap<StreamId, number>): Promise<Committed> {
+    this.#poisoned = true
+    if (error instanceof LogError && error.code === 'E_LOG_UNKNOWN') {
+      await this.#recover()
+      const there = await this.#store.byId(advanced.events[0]?.id ?? '')
+      if (there) return this.#announce(advanced, there.seq, before)
+    }
+    if (error instanceof LogError && (error.code === 'E_LOG_READ_ONLY' || error.code === 'E_LOG_DAMAGED')) {
+      this.#unavailable = error.message
+    }
+    throw error
+  }
+
+  /** A batch that recovery found in the log: its states are folded already, its listeners are not told. */
+  #announce(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
+    const counts = new Map(before)
+    const stored = advanced.events.map((event, index): StoredEvent => {
+      const ver = (counts.get(event.stream) ?? 0) + 1
+      counts.set(event.stream, ver)
+      return { ...event, seq: first + index, ver, s: this.#session }
+    })
+    const committed: Committed = { ...advanced, first, stored }
+    for (const listener of this.#listeners) listener(committed)
+    return committed
+  }
+
+  #recovering: Promise<void> | null = null
+
+  /** Waits for what is on its way, then lays the speculative layer anew; reopens a log that asks for it. */
+  async #recover(): Promise<void> {
+    this.#recovering ??= this.#recoverOnce().finally(() => {
+      this.#recovering = null
+    })
+    await this.#recovering
+  }
+
+  async #recoverOnce(): Promise<void> {
+    await Promise.all([...this.#inFlight].map((flight) => flight.done))
+    try {
+      this.#store.head()
+      await this.#catchUp()
+    } catch {
+      await this.#reopen()
+    }
+    this.#relay()
+  }
+
+  async #reopen(): Promise<void> {
+    try {
+      await this.#store.close()
+      const opened = await this.#store.open()
+      this.#unavailable = opened.readOnly
+      await this.#catchUp()
+    } catch (error) {
+      this.#unavailable = `the log cannot be opened: ${error instanceof Error ? error.message : String(error)}`
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    const { seq } = this.#store.head()
+    if (seq > this.#fold.seq) await this.#replay(this.#fold.seq + 1, seq)
+  }
+
+  /** Marks the journal as not taking changes (suspended, exported), or lifts that. */
+  setUnavailable(why: string | null): void {
+    this.#unavailable = why
+  }
+
+  read(query: ReadQuery): ReturnType<LogStore['read']> {
+    return this.#store.read(query)
+  }
+
+  /** Baselines of all streams that still matter, as a new segment opens with. */
+  baselines(make: (stream: StreamId, state: unknown) => Fact): NewEvent[] {
+    const events: NewEvent[] = []
+    const streams: StreamId[] = ['pool', ...[...this.states.cts()].map((ct): StreamId => `ct:${ct.context.identity?.id}`)]
+    for (const stream of streams) {
+      const { type, ...data } = make(stream, this.states.of(stream))
+      events.push({ stream, id: this.#mint.id(), type, v: eventVersions[type], t: this.#mint.wall(), m: this.#mint.mono(), data })
+    }
+    return events
+  }
+
+  async close(): Promise<void> {
+    this.#unavailable = 'the log is closed'
+    await Promise.all([...this.#inFlight].map((flight) => flight.done))
+    await this.#store.close()
+  }
+}
+
+export { EMPTY_HEAD }

@@ -1,0 +1,282 @@
+/**
+ * One imported pool: its journal, its engine, and the watch on what its containers do.
+ *
+ * Opening: the log is folded, the session and `PoolOpened` are appended, derived host state is
+ * materialised, open intents are settled, running containers are adopted or found lost, `PoolReady`
+ * follows. Commands on containers without an open intent are taken all the while. Closing: `PoolClosed` is
+ * the last event.
+ *
+ * On a crash at any point of this the next opening does the same from the log; nothing here is remembered
+ * anywhere else.
+ */
+import type { Fact } from '../events/types/events.ts'
+import { ctIdOfStream, type StreamId } from '../events/types/ids.ts'
+import type { ContainerSpec, HookReport } from '../effects/host.ts'
+import { HostError } from '../effects/host.ts'
+import { MACHINES_VERSION } from '../machines/baseline.ts'
+import type { CtState } from '../machines/container/machine.ts'
+import { exists, lifeOf } from '../machines/life.ts'
+import { Engine } from './engine.ts'
+import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
+import { type Committed, Journal } from './journal.ts'
+import { mintOf, type DaemonPorts } from './ports.ts'
+import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
+import { recover } from './recovery.ts'
+
+export type OperationEnd = { result: 'done' | 'failed' | 'undone'; error: string | null }
+/** A monitor that was killed leaves no report; one that was not gets this long to write it. */
+const REPORT_GRACE_MS = 300
+
+export type PoolFacts = { readonly name: string; readonly guid: string | null; readonly dataset: string; readonly directory: string }
+
+export class Pool {
+  readonly name: string
+  readonly dataset: string
+  readonly directory: string
+  readonly guid: string | null
+  readonly journal: Journal
+  readonly engine: Engine
+  readonly #ports: DaemonPorts
+  readonly #waiters = new Map<string, ((end: OperationEnd) => void)[]>()
+  readonly #reports = new Map<string, HookReport>()
+  readonly #watches = new Map<string, () => void>()
+  readonly #background = new Set<Promise<void>>()
+  #closing = false
+
+  constructor(ports: DaemonPorts, facts: PoolFacts, journal: Journal) {
+    this.#ports = ports
+    this.name = facts.name
+    this.guid = facts.guid
+    this.dataset = facts.dataset
+    this.directory = facts.directory
+    this.journal = journal
+    this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => this.spec(stream) })
+    journal.listen((committed) => this.#onCommit(committed))
+  }
+
+  get ports(): DaemonPorts {
+    return this.#ports
+  }
+
+  /** Runs detached work that must not outlive the pool; its failure is logged, never thrown. */
+  inBackground(what: string, work: () => Promise<void>): void {
+    const running = work()
+      .catch((error) => {
+        if (!this.#closing) this.#ports.logger.warn({ pool: this.name, error: String(error) }, what)
+      })
+      .finally(() => this.#background.delete(running))
+    this.#background.add(running)
+  }
+
+  /** Wanted state of the container of a stream, from which its derived host state is made. */
+  spec(stream: StreamId): ContainerSpec {
+    const ct = this.journal.states.ct(ctIdOfStream(stream))
+    const { identity, settings, map } = ct.context
+    if (!identity || !map) throw new HostError('E_FAILED', 'permanent', `${stream} has no container`)
+    const { id, ctid, user, group, distribution, version, arch, initCmd } = identity
+    const hostname = settings.hostname ?? ctid.replaceAll('_', '-')
+    const dataset = `${this.dataset}/ct/${ctid}`
+    return { pool: this.name, id, ctid, user, group, map, dataset, hostname, distribution, version, arch, initCmd }
+  }
+
+  /** Appends the session's constants and `PoolOpened`; recovery follows in `ready`. */
+  async begin(): Promise<void> {
+    const { host, version } = this.#ports
+    await this.journal.note('log', {
+      type: 'SessionOpened',
+      bootId: host.bootId(),
+      host: host.hostName(),
+      hostId: host.hostId(),
+      pool: this.name,
+      poolGuid: this.guid,
+      code: version,
+      machines: MACHINES_VERSION,
+      format: 1,
+      simulated: host.simulated,
+    })
+  }
+
+  /** Opens the pool for commands and settles what was left open. */
+  async ready(): Promise<{ previous: 'none' | 'closed' | 'daemon-died' | 'host-died' }> {
+    const { host } = this.#ports
+    const previous = this.#previous()
+    await this.journal.note('pool', {
+      type: 'PoolOpened',
+      pool: this.name,
+      dataset: this.dataset,
+      bootId: host.bootId(),
+      previous,
+    })
+    await host.materialise.pool(this.name, this.dataset)
+    const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine)
+    const seen = await this.#lookAtAll()
+    const containers = [...this.journal.states.cts()].length
+    await this.journal.note('pool', { type: 'PoolReady', containers, ...seen, settled, inDoubt })
+    return { previous }
+  }
+
+  #previous(): 'none' | 'closed' | 'daemon-died' | 'host-died' {
+    const pool = this.journal.states.pool()
+    if (pool.context.bootId === null) return 'none'
+    if (lifeOf(pool) === 'closed') return 'closed'
+    return pool.context.bootId === this.#ports.host.bootId() ? 'daemon-died' : 'host-died'
+  }
+
+  async #lookAtAll(): Promise<{ adopted: number; lost: number; exited: number }> {
+    const counts = { adopted: 0, lost: 0, exited: 0 }
+    for (const ct of [...this.journal.states.cts()]) {
+      const facts = await this.#lookAt(ct)
+      if (facts.some((fact) => fact.type === 'CtAdopted' || fact.type === 'CtRebooted')) counts.adopted++
+      else if (facts.some((fact) => fact.type === 'CtLost')) counts.lost++
+      else if (facts.some((fact) => fact.type === 'CtExited')) counts.exited++
+      this.#watch(this.journal.states.ct(ctIdOf(ct)))
+    }
+    return counts
+  }
+
+  async #lookAt(ct: CtState): Promise<Fact[]> {
+    const facts = await look(this.#ports.host, this.name, ct, this.#reports.get(ctIdOf(ct)) ?? null)
+    return await this.#append(ct, () => facts)
+  }
+
+  /** Appends what `facts` says of the container's state at that moment, if it says anything. */
+  async #append(ct: CtState, facts: (now: CtState) => Fact[]): Promise<Fact[]> {
+    const stream = streamOfCt(ct)
+    if (this.journal.fold.quarantined.has(stream)) return []
+    const { extra } = await this.journal.submit((view) => {
+      const told = facts(view.ct(ctIdOf(ct)))
+      return { drafts: told.map((fact) => ({ stream, fact })), extra: told }
+    })
+    return extra
+  }
+
+  /** A hook left a report. It waits while an operation is open: `#onCommit` comes back to it. */
+  report(report: HookReport): void {
+    this.#reports.set(report.id, report)
+    if (this.#closing) return
+    this.inBackground('a report could not be recorded', async () => {
+      const ct = this.journal.states.ct(report.id)
+      if (!exists(ct)) return
+      const { host } = this.#ports
+      const seen = report.last === 'started' ? await host.lxc.inspect(refOf(this.name, ct)) : null
+      const start = seen?.run?.initPid === report.initPid ? (seen?.run?.startTime ?? null) : null
+      await this.#append(ct, (now) => factsOfReport(now, report, host.bootId(), start))
+    })
+  }
+
+  /** The run's cgroup became empty. If no hook tells why, its monitor was killed. */
+  #onEmpty(id: string): void {
+    this.inBackground('an empty run could not be recorded', async () => {
+      await this.#ports.clock.sleep(REPORT_GRACE_MS)
+      const ct = this.journal.states.ct(id)
+      if (shouldRun(ct) && lifeOf(ct) !== 'rebooting') await this.#lookAt(ct)
+    })
+  }
+
+  /** Keeps exactly the running containers watched. */
+  #watch(ct: CtState): void {
+    const id = ctIdOf(ct)
+    const watched = this.#watches.get(id)
+    const wanted = shouldRun(ct) && !this.#closing
+    if (wanted && !watched) {
+      this.#watches.set(id, this.#ports.host.watchRun(refOf(this.name, ct), () => this.#onEmpty(id)))
+    } else if (!wanted && watched) {
+      watched()
+      this.#watches.delete(id)
+    }
+  }
+
+  #onCommit(committed: Committed): void {
+    for (const { op, result, error } of committed.finished) {
+      for (const tell of this.#waiters.get(op) ?? []) tell({ result, error })
+      this.#waiters.delete(op)
+    }
+    for (const requested of committed.requested) this.engine.start(requested)
+    for (const [stream, state] of committed.states) {
+      if (stream === 'pool') continue
+      const ct = state as CtState
+      this.#watch(ct)
+      if (ct.context.op === null) this.#afterOperation(ct)
+      if (committed.finished.some((end) => end.stream === stream)) {
+        this.inBackground('an abandoned effect could not be fenced', () => this.engine.abandon(stream))
+      }
+      if (lifeOf(ct) === 'gone') this.#forget(ct)
+    }
+  }
+
+  /** What happened while the operation was open and had to wait for its end. */
+  #afterOperation(ct: CtState): void {
+    if (!shouldRun(ct)) return
+    const { host } = this.#ports
+    if (factsOfBoot(ct, host.bootId()).length > 0) {
+      this.inBackground('a lost container could not be recorded', async () => {
+        await this.#append(ct, (now) => factsOfBoot(now, host.bootId()))
+      })
+      return
+    }
+    const report = this.#reports.get(ctIdOf(ct))
+    if (report && report.run === ct.context.run?.name && report.last !== 'started') this.report(report)
+  }
+
+  #forget(ct: CtState): void {
+    this.#reports.delete(ctIdOf(ct))
+    this.inBackground('derived state could not be removed', () =>
+      this.#ports.host.materialise.forgetContainer(refOf(this.name, ct)),
+    )
+  }
+
+  /** Resolves when the operation ends; at once when it is not open any more. */
+  async ended(op: string, stream: StreamId): Promise<OperationEnd> {
+    if (this.journal.states.of(stream)?.context.op?.id !== op) return await this.endOf(op, stream)
+    return await new Promise((resolve) => {
+      this.#waiters.set(op, [...(this.#waiters.get(op) ?? []), resolve])
+    })
+  }
+
+  /** How an operation that is over ended, out of the log. */
+  async endOf(op: string, stream: StreamId): Promise<OperationEnd> {
+    let to: number | null = this.journal.head().seq
+    while (to !== null && to > 0) {
+      const slice: Awaited<ReturnType<Journal['read']>> = await this.journal.read({ from: 1, to, stream, limit: 500, reverse: true })
+      const end = slice.events.find((event) => event.op === op && event.type === 'OperationFinished')
+      if (end) return end.data as OperationEnd
+      to = slice.next
+    }
+    return { result: 'failed', error: 'the operation is not in the log' }
+  }
+
+  /** Resolves when the operation waits for an admin. */
+  inDoubt(stream: StreamId): string | null {
+    return this.journal.states.of(stream)?.context.op?.pending?.inDoubt ?? null
+  }
+
+  containers(): CtState[] {
+    return [...this.journal.states.cts()]
+  }
+
+  ctid(id: string): string | null {
+    const ct = this.journal.states.ct(id)
+    return ct.context.identity ? ctidOf(ct) : null
+  }
+
+  /** Stops watching; effects on their way are left to the next opening. */
+  async detach(): Promise<void> {
+    this.#closing = true
+    for (const stop of this.#watches.values()) stop()
+    this.#watches.clear()
+    this.engine.stop()
+    await Promise.all([...this.#background])
+    await this.journal.close()
+  }
+}
+
+/** A journal on the pool's log, folded, with its session begun. */
+export async function openJournal(ports: DaemonPorts, pool: string, dataset: string, create: boolean): Promise<Journal> {
+  const store = await ports.openPoolLog(pool, dataset, { create })
+  const journal = new Journal(store, mintOf(ports))
+  const opened = await journal.open()
+  for (const { seq, segment, what } of opened.damage) {
+    ports.logger.error({ pool, seq, segment }, `the log is damaged: ${what}`)
+  }
+  return journal
+}

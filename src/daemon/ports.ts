@@ -1,0 +1,58 @@
+/**
+ * What the daemon asks of the world outside of it, so that one process can simulate all of it: the host,
+ * the disks that logs lie on, clocks, timers, ids and the operator's log. Adapters stand in `adapters/`.
+ */
+import type { Host } from '../effects/host.ts'
+import type { EffectTable } from '../effects/effect.ts'
+import type { LogStore } from '../events/log/store.ts'
+import type { Head } from '../events/types/envelope.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import type { Minting } from '../machines/advance.ts'
+
+export interface Clock {
+  /** ms since the epoch. */
+  wall(): number
+  /** µs since boot. */
+  mono(): number
+  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** Structured lines for the operator's log (svlogd, syslog); never secrets. */
+export interface Logger {
+  info(data: Record<string, unknown>, message: string): void
+  warn(data: Record<string, unknown>, message: string): void
+  error(data: Record<string, unknown>, message: string): void
+}
+
+/** State of one stream as a cache keeps it. */
+export type CachedState = { readonly stream: StreamId; readonly ver: number; readonly seq: number; readonly state: unknown }
+
+/** Disposable snapshots of states (DESIGN D9). Never fails: what cannot be used is not there. */
+export interface StateCache {
+  /** States taken of this very log at one position not beyond `head`, or nothing. */
+  load(head: Head): Promise<{ position: Head; states: readonly CachedState[] } | null>
+  save(position: Head, states: readonly CachedState[]): Promise<void>
+  close(): Promise<void>
+}
+
+export type DaemonPorts = {
+  readonly host: Host
+  readonly effects: EffectTable
+  readonly clock: Clock
+  readonly ids: { ulid(): string }
+  readonly logger: Logger
+  /** The log of a pool whose `<ds>` is this dataset; creates the events dataset when `create`. */
+  openPoolLog(pool: string, dataset: string, options: { create: boolean }): Promise<LogStore>
+  openCache(pool: string, dataset: string): Promise<StateCache | null>
+  openHostLog(): Promise<LogStore>
+  /** Keeps the files that shell completion reads; a no-op where there is none. */
+  publishNames(names: Readonly<Record<'ct' | 'pool' | 'repo' | 'user', readonly string[]>>): void
+  readonly version: string
+}
+
+export const mintOf = (ports: Pick<DaemonPorts, 'clock' | 'ids'>): Minting => ({
+  id: () => ports.ids.ulid(),
+  wall: () => ports.clock.wall(),
+  mono: () => ports.clock.mono(),
+})

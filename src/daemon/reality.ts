@@ -1,0 +1,73 @@
+/**
+ * What containers do by themselves: they end, they reboot, they die with their monitor, and they do so
+ * while the daemon is down. Nobody polls: LXC's hooks leave a report in the spool, one file a container,
+ * the spool is watched and read again at start; a run whose cgroup empties without a report is a crash.
+ *
+ * A report is compared with the state, never believed on its own: it counts only for the run that the log
+ * says is running, and while an operation is open it waits for the operation's end. At a start after the
+ * daemon died, every container that should run is looked at; after the host died, nothing of it exists
+ * any more, and the log is told so (DESIGN D10).
+ */
+import type { Fact } from '../events/types/events.ts'
+import type { ContainerRef, ContainerSeen, Host, HookReport } from '../effects/host.ts'
+import type { CtState } from '../machines/container/machine.ts'
+import { exists, lifeOf } from '../machines/life.ts'
+import { ctidOf, ctIdOf } from './fold.ts'
+
+/** Should something of this container be running now, according to the log? */
+export const shouldRun = (ct: CtState): boolean => ['running', 'frozen', 'rebooting'].includes(lifeOf(ct))
+
+export const refOf = (pool: string, ct: CtState): ContainerRef => ({ pool, id: ctIdOf(ct), ctid: ctidOf(ct) })
+
+/**
+ * What a hook's report means in the container's present state; nothing when it tells no news.
+ * @pure
+ */
+export function factsOfReport(ct: CtState, report: HookReport, bootId: string, startTime: number | null): Fact[] {
+  const { run, op } = ct.context
+  if (op || !run || run.name !== report.run || !shouldRun(ct)) return []
+  const reboot: Fact = { type: 'CtExited', run: run.name, target: 'reboot', how: 'hook' }
+  if (report.last === 'stop') return [{ type: 'CtExited', run: run.name, target: 'stop', how: 'hook' }]
+  if (report.last === 'reboot') return lifeOf(ct) === 'running' ? [reboot] : []
+  if (report.initPid === null || report.initPid === run.evidence?.initPid || startTime === null) return []
+  const evidence = { initPid: report.initPid, startTime, bootId }
+  const again: Fact = { type: 'CtRebooted', run: run.name, evidence }
+  return lifeOf(ct) === 'rebooting' ? [again] : [reboot, again]
+}
+
+/**
+ * What the sight of a container means, when the log says that it runs and no operation is open.
+ * @pure
+ */
+export function factsOfSight(ct: CtState, seen: ContainerSeen, report: HookReport | null): Fact[] {
+  const { run, op } = ct.context
+  if (op || !run || !shouldRun(ct)) return []
+  const ours = seen.runName === null || seen.runName === run.name
+  if (!ours || seen.state === 'stopped' || !seen.run) {
+    const told = report?.run === run.name && report.last === 'stop'
+    return [{ type: 'CtExited', run: run.name, target: told ? 'stop' : 'crash', how: told ? 'hook' : 'probe' }]
+  }
+  const evidence = seen.run
+  const same = run.evidence?.initPid === evidence.initPid && run.evidence.startTime === evidence.startTime
+  const frozen = seen.state === 'frozen'
+  if (same && lifeOf(ct) !== 'rebooting') return [{ type: 'CtAdopted', run: run.name, evidence, frozen }]
+  const reboot: Fact = { type: 'CtExited', run: run.name, target: 'reboot', how: 'probe' }
+  const again: Fact = { type: 'CtRebooted', run: run.name, evidence }
+  return lifeOf(ct) === 'running' ? [reboot, again] : lifeOf(ct) === 'rebooting' ? [again] : []
+}
+
+/** A container whose evidence is of another boot is gone with its host. @pure */
+export function factsOfBoot(ct: CtState, bootId: string): Fact[] {
+  const { run, op } = ct.context
+  if (op || !run || !exists(ct) || !shouldRun(ct)) return []
+  if (run.evidence?.bootId === bootId) return []
+  return [{ type: 'CtLost', run: run.name, bootId }]
+}
+
+/** Looks at a container, if the log says that it should run. */
+export async function look(host: Host, pool: string, ct: CtState, report: HookReport | null): Promise<Fact[]> {
+  if (!shouldRun(ct) || ct.context.op) return []
+  const lost = factsOfBoot(ct, host.bootId())
+  if (lost.length > 0) return lost
+  return factsOfSight(ct, await host.lxc.inspect(refOf(pool, ct)), report)
+}

@@ -1,0 +1,95 @@
+/**
+ * Settling what a death interrupted.
+ *
+ * Every intent without an outcome is fenced first: its cgroup is emptied, so that no helper that outlived
+ * the daemon can still apply it behind our back. Only then is it probed, and settled by what is there:
+ * done, to be run again, to be undone, or in doubt for the admin. Until then its container takes no
+ * changes, because its operation is open; every other container works at once.
+ */
+import type { Fact } from '../events/types/events.ts'
+import type { Evidence, IntentKind } from '../events/types/intents.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import { type EffectKind, isNone, type Probe } from '../effects/effect.ts'
+import type { PendingIntent } from '../machines/operation.ts'
+import { classify, type Engine } from './engine.ts'
+import type { Fold } from './fold.ts'
+import { streamOfCt } from './fold.ts'
+import type { Journal } from './journal.ts'
+import type { DaemonPorts } from './ports.ts'
+
+export type Settled = { readonly settled: number; readonly inDoubt: number }
+type Open = { readonly stream: StreamId; readonly pending: PendingIntent }
+
+/** Every intent that the fold left without an outcome. @pure */
+export function openIntents(fold: Fold): Open[] {
+  const found: Open[] = []
+  const poolPending = fold.states.pool().context.op?.pending
+  if (poolPending) found.push({ stream: 'pool', pending: poolPending })
+  for (const ct of fold.states.all()) {
+    const pending = ct.context.op?.pending
+    if (pending && !fold.quarantined.has(streamOfCt(ct))) found.push({ stream: streamOfCt(ct), pending })
+  }
+  return found
+}
+
+/** Settles all open intents, each on its own; those that are in doubt already wait for the admin. */
+export async function recover(ports: DaemonPorts, journal: Journal, engine: Engine): Promise<Settled> {
+  const results = await Promise.all(
+    openIntents(journal.fold).map(async ({ stream, pending }) => {
+      if (pending.inDoubt !== null) return 'in-doubt'
+      return await settle(ports, journal, engine, stream, pending)
+    }),
+  )
+  return {
+    settled: results.filter((result) => result === 'settled').length,
+    inDoubt: results.filter((result) => result === 'in-doubt').length,
+  }
+}
+
+/** Fences, probes and settles one intent. Never throws: what goes wrong puts the intent in doubt. */
+export async function settle(
+  ports: DaemonPorts,
+  journal: Journal,
+  engine: Engine,
+  stream: StreamId,
+  pending: PendingIntent,
+): Promise<'settled' | 'in-doubt'> {
+  const facts: Fact[] = []
+  try {
+    const processes = await ports.host.fence(pending.intent)
+    if (processes > 0) facts.push({ type: 'EffectFenced', intent: pending.intent, processes })
+    facts.push(await verdict(ports, engine, stream, pending))
+  } catch (error) {
+    facts.push({ type: 'EffectInDoubt', intent: pending.intent, why: classify(error).message })
+  }
+  await journal.submit(() => ({ drafts: facts.map((fact) => ({ stream, fact })), extra: null }))
+  const last = facts.at(-1)
+  if (last?.type === 'EffectResumed') engine.resume(stream, pending)
+  return last?.type === 'EffectInDoubt' ? 'in-doubt' : 'settled'
+}
+
+async function verdict(ports: DaemonPorts, engine: Engine, stream: StreamId, pending: PendingIntent): Promise<Fact> {
+  const { intent, kind, compensates } = pending
+  if (compensates) return { type: 'EffectResumed', intent, why: 'a compensation may be repeated' }
+  const effect = ports.effects[kind] as unknown as EffectKind<IntentKind>
+  if (isNone(effect.probe)) return { type: 'EffectInDoubt', intent, why: `no probe: ${effect.probe.none}` }
+  const context = engine.context(stream, intent, new AbortController().signal)
+  const probe = await effect.probe(pending.args as never, context)
+  return await byProbe(effect, probe, pending, context)
+}
+
+async function byProbe(
+  effect: EffectKind<IntentKind>,
+  probe: Probe<IntentKind>,
+  { intent, kind, args }: PendingIntent,
+  context: ReturnType<Engine['context']>,
+): Promise<Fact> {
+  if (probe.is === 'done') return { type: 'EffectSucceeded', intent, kind, evidence: probe.evidence as never, by: 'probe' }
+  if (probe.is === 'not-started') return { type: 'EffectResumed', intent, why: 'not started' }
+  if (probe.is === 'unknown') return { type: 'EffectInDoubt', intent, why: probe.why }
+  if (effect.idempotence !== 'once') return { type: 'EffectResumed', intent, why: `partial: ${probe.what}` }
+  if (isNone(effect.undo)) return { type: 'EffectInDoubt', intent, why: `partial: ${probe.what}; ${effect.undo.none}` }
+  await effect.undo(args as never, null as Evidence<IntentKind> | null as never, context)
+  const message = `interrupted (${probe.what}), undone by recovery`
+  return { type: 'EffectFailed', intent, kind, class: 'undone', message, by: 'probe' }
+}
