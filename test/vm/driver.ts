@@ -1,0 +1,359 @@
+/**
+ * A virtual machine that runs the live system, driven by a test.
+ *
+ * The guest offers a root shell on its first virtio console (`osctl.testshell=1`); QEMU connects that to a unix
+ * socket here, and `run` sends a command and reads its output and status back. The shell is an ordinary bash on an
+ * ordinary terminal, which echoes and breaks lines, so nothing is told by position: a command travels as base64 in
+ * short lines, and what comes back is base64 between two marks that hold a random word and never stand in the echo.
+ *
+ * What holds:
+ * - one command at a time on a machine; further ones wait for their turn;
+ * - a command that takes too long is ended inside the guest, and the shell stays usable; a guest that does not
+ *   answer at all is an error that quotes the end of its console;
+ * - `kill` is a power cut: the process is gone at once, and what the guest had not written is lost;
+ * - no QEMU outlives the test: each is killed by its own pid at exit and on SIGINT, SIGTERM and SIGHUP, and the
+ *   kernel kills it (setpriv --pdeathsig) if this process is killed itself.
+ *
+ * A machine leaves its console (console.log), its test shell (shell.log) and QEMU's messages (qemu.log) in its
+ * directory.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const TOP = join(import.meta.dirname, '..', '..')
+const IMAGE = process.env['OSCTL_IMAGE_DIR'] ?? join(TOP, 'os', 'out')
+
+/** Bytes in a line to the shell: short enough for any terminal. */
+const LINE_BYTES = 1000
+/** How long a guest may take beyond a command's own limit before it counts as hung. */
+const GRACE_MS = 30_000
+
+export interface BootOptions {
+  /** Where logs and sockets go; default a new directory below the system's temporary one. */
+  readonly dir?: string
+  readonly memoryMiB?: number
+  /** Files or devices, in order: /dev/vdb, /dev/vdc, … (/dev/vda is the squashfs). Raw, or given as -drive options. */
+  readonly disks?: readonly string[]
+  /** More kernel parameters. */
+  readonly append?: string
+  readonly kernel?: string
+  readonly initrd?: string
+  /** The squashfs as first disk, or a URL to fetch it from. */
+  readonly root?: string
+  /** More arguments for QEMU. */
+  readonly qemuArgs?: readonly string[]
+  /** Forwards these ports of 127.0.0.1 to the guest: host port → guest port. */
+  readonly forward?: Readonly<Record<number, number>>
+  /** The card's address; the host id is derived from it when there is no DMI UUID. */
+  readonly mac?: string
+}
+
+export interface CommandResult {
+  readonly status: number
+  /** Standard output and standard error, as they came. */
+  readonly output: Buffer
+  readonly text: string
+}
+
+export interface RunOptions {
+  readonly timeoutMs?: number
+}
+
+/** A command that failed where it had to succeed, or took too long. */
+export class CommandError extends Error {
+  readonly command: string
+  readonly result: CommandResult
+  constructor(message: string, command: string, result: CommandResult) {
+    super(`${message}: ${command}\n${result.text}`)
+    this.name = 'CommandError'
+    this.command = command
+    this.result = result
+  }
+}
+
+const running = new Set<ChildProcess>()
+
+function killAll(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
+
+process.on('exit', killAll)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    killAll()
+    process.kill(process.pid, signal)
+  })
+}
+
+/** Starts a machine. It boots in the background: wait for it with `waitForBoot`. */
+export function boot(options: BootOptions = {}): Machine {
+  const dir = options.dir ?? scratch()
+  mkdirSync(dir, { recursive: true })
+  const log = openSync(join(dir, 'qemu.log'), 'a')
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemuArguments(dir, options)],
+    {
+      stdio: ['ignore', log, log],
+    },
+  )
+  closeSync(log)
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return new Machine(child, dir)
+}
+
+function qemuArguments(dir: string, options: BootOptions): string[] {
+  const kernel = options.kernel ?? join(IMAGE, 'vmlinuz')
+  const root = options.root ?? join(IMAGE, 'root.squashfs')
+  const overHttp = /^https?:/.test(root)
+  const disks = [...(overHttp ? [] : [`file=${root},format=raw,readonly=on`]), ...(options.disks ?? [])]
+  const forwards = Object.entries(options.forward ?? {}).map(
+    ([from, to]) => `,hostfwd=tcp:127.0.0.1:${from}-:${to}`,
+  )
+  return [
+    ...accelerator(kernel),
+    ...['-m', String(options.memoryMiB ?? 4096), '-no-reboot', '-display', 'none', '-vga', 'none'],
+    ...['-kernel', kernel, '-initrd', options.initrd ?? join(IMAGE, 'initrd')],
+    '-append',
+    `${overHttp ? 'httproot' : 'root'}=${overHttp ? root : '/dev/vda'} console=ttyS0 osctl.testshell=1 ${options.append ?? ''}`,
+    ...disks.flatMap((disk) => [
+      '-drive',
+      `if=virtio,${disk.includes('=') ? disk : `file=${disk},format=raw`}`,
+    ]),
+    ...['-netdev', `user,id=net0${forwards.join('')}`],
+    ...['-device', `virtio-net-pci,netdev=net0,romfile=,mac=${options.mac ?? '52:54:00:12:34:56'}`],
+    ...['-chardev', channel('console', dir, 'console.log'), '-serial', 'chardev:console'],
+    ...['-device', 'virtio-serial', '-chardev', channel('shell', dir, 'shell.log')],
+    ...['-device', 'virtconsole,chardev=shell'],
+    ...['-qmp', `unix:${join(dir, 'qmp.sock')},server=on,wait=off`],
+    ...(options.qemuArgs ?? []),
+  ]
+}
+
+function channel(id: string, dir: string, logfile: string): string {
+  return `socket,id=${id},path=${join(dir, `${id}.sock`)},server=on,wait=off,logfile=${join(dir, logfile)}`
+}
+
+/** KVM where it was seen to work, else software emulation. */
+function accelerator(kernel: string): string[] {
+  const answer = execFileSync(join(TOP, 'os', 'lib', 'accel.sh'), [kernel], { encoding: 'utf8' })
+  return answer.trim().split(' ')
+}
+
+/** A new directory for a test's machines and disks. Short: a socket's path has at most 107 bytes. */
+export function scratch(): string {
+  return mkdtempSync(join(tmpdir(), 'osvm-'))
+}
+
+/** A blank disk that takes no space until it is written. */
+export function createDisk(path: string, gibibytes: number): string {
+  closeSync(openSync(path, 'wx'))
+  truncateSync(path, gibibytes * 2 ** 30)
+  return path
+}
+
+export class Machine {
+  readonly dir: string
+  readonly #child: ChildProcess
+  #shell: Socket | undefined
+  #received = ''
+  #queue: Promise<unknown> = Promise.resolve()
+
+  constructor(child: ChildProcess, dir: string) {
+    this.#child = child
+    this.dir = dir
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** What the serial console has shown so far. */
+  consoleText(): string {
+    return readText(join(this.dir, 'console.log'))
+  }
+
+  /** Waits until the serial console has shown this. */
+  async waitForConsole(text: string | RegExp, timeoutMs = 60_000): Promise<void> {
+    const shown = () =>
+      typeof text === 'string' ? this.consoleText().includes(text) : text.test(this.consoleText())
+    await this.#poll(`${text} on the console`, timeoutMs, shown)
+  }
+
+  /** Types on the serial console. */
+  async typeOnConsole(text: string): Promise<void> {
+    const socket = await dial(join(this.dir, 'console.sock'))
+    socket.end(text)
+    await once(socket, 'close')
+  }
+
+  /** Waits until the test shell answers. Returns the seconds since the call. */
+  async waitForBoot(timeoutMs = 180_000): Promise<number> {
+    const begin = performance.now()
+    await this.#poll('test-shell-ready', timeoutMs, () =>
+      readText(join(this.dir, 'shell.log')).includes('test-shell-ready'),
+    )
+    await this.succeeds('true', { timeoutMs })
+    return (performance.now() - begin) / 1000
+  }
+
+  /** Runs a shell command as root. The limit is kept inside the guest; status 124 then, as an error. */
+  run(command: string, options: RunOptions = {}): Promise<CommandResult> {
+    const turn = this.#queue.then(() => this.#execute(command, options.timeoutMs ?? 60_000))
+    this.#queue = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** As `run`, for a command that must succeed. Returns its output without the last newline. */
+  async succeeds(command: string, options: RunOptions = {}): Promise<string> {
+    const result = await this.run(command, options)
+    if (result.status !== 0) throw new CommandError(`exit status ${result.status}`, command, result)
+    return result.text.replace(/\n$/, '')
+  }
+
+  /** As `run`, for a command that must fail. */
+  async fails(command: string, options: RunOptions = {}): Promise<CommandResult> {
+    const result = await this.run(command, options)
+    if (result.status === 0) throw new CommandError('it succeeded', command, result)
+    return result
+  }
+
+  async waitUntilSucceeds(command: string, timeoutMs = 60_000): Promise<string> {
+    const end = performance.now() + timeoutMs
+    for (;;) {
+      const result = await this.run(command)
+      if (result.status === 0) return result.text.replace(/\n$/, '')
+      if (performance.now() > end)
+        throw new CommandError(`no success within ${timeoutMs} ms`, command, result)
+      await sleep(500)
+    }
+  }
+
+  /** Cuts the power. */
+  async kill(): Promise<void> {
+    this.#shell?.destroy()
+    if (!this.isRunning) return
+    this.#child.kill('SIGKILL')
+    await once(this.#child, 'exit')
+  }
+
+  /** Asks the guest to power off and waits until it has. Returns the seconds that took. */
+  async powerOff(timeoutMs = 120_000): Promise<number> {
+    const begin = performance.now()
+    await this.run('poweroff').catch(() => undefined)
+    await this.waitForExit(timeoutMs)
+    return (performance.now() - begin) / 1000
+  }
+
+  /** Presses the power button. */
+  async pressPowerButton(): Promise<void> {
+    const socket = await dial(join(this.dir, 'qmp.sock'))
+    socket.write('{"execute":"qmp_capabilities"}\n{"execute":"system_powerdown"}\n')
+    await once(socket, 'data')
+    await sleep(200)
+    socket.destroy()
+  }
+
+  /** Waits until QEMU has ended: the guest powered off, or rebooted (which ends it too). */
+  async waitForExit(timeoutMs = 120_000): Promise<void> {
+    const end = performance.now() + timeoutMs
+    while (this.isRunning) {
+      if (performance.now() > end)
+        throw new Error(`the machine still runs after ${timeoutMs} ms\n${this.#tail()}`)
+      await sleep(100)
+    }
+  }
+
+  /** Ends the machine if it still runs, and removes its directory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+    if (process.env['OSCTL_KEEP_VM'] === undefined) rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  async #execute(command: string, timeoutMs: number): Promise<CommandResult> {
+    const socket = await this.#connect()
+    const word = randomBytes(8).toString('hex')
+    const file = `/run/testshell.${word}`
+    const lines = chunks(Buffer.from(command).toString('base64')).map(
+      (part) => ` printf %s ${part} >>${file}\n`,
+    )
+    const seconds = (timeoutMs / 1000).toFixed(3)
+    lines.push(
+      ` base64 -d ${file} >${file}.sh; timeout -k 5 ${seconds} bash ${file}.sh </dev/null >${file}.out 2>&1; s=$?; ` +
+        `echo; echo "<"${word}; base64 ${file}.out; echo $s">"${word}; rm -f ${file}*\n`,
+    )
+    const begin = performance.now()
+    this.#received = ''
+    for (const line of lines) socket.write(line)
+    const answer = new RegExp(`<${word}\\r?\\n([A-Za-z0-9+/=\\s]*?)(\\d+)>${word}`)
+    let match: RegExpExecArray | null = null
+    await this.#poll(`an answer to: ${command}`, timeoutMs + GRACE_MS, () => {
+      match = this.#received.includes(`>${word}`) ? answer.exec(this.#received) : null
+      return match !== null
+    })
+    const [, body = '', status = ''] = match ?? []
+    const output = Buffer.from(body, 'base64')
+    const result = { status: Number(status), output, text: output.toString() }
+    const wasEnded = result.status === 124 || result.status === 137
+    if (wasEnded && performance.now() - begin > timeoutMs * 0.95) {
+      throw new CommandError(`not done within ${timeoutMs} ms`, command, result)
+    }
+    return result
+  }
+
+  async #connect(): Promise<Socket> {
+    if (this.#shell !== undefined && !this.#shell.destroyed) return this.#shell
+    const socket = await dial(join(this.dir, 'shell.sock'))
+    socket.setEncoding('latin1')
+    socket.on('data', (text) => {
+      this.#received += String(text)
+    })
+    socket.on('error', () => undefined)
+    this.#shell = socket
+    return socket
+  }
+
+  async #poll(what: string, timeoutMs: number, done: () => boolean): Promise<void> {
+    const end = performance.now() + timeoutMs
+    while (!done()) {
+      if (!this.isRunning)
+        throw new Error(`the machine ended while a test waited for ${what}\n${this.#tail()}`)
+      if (performance.now() > end) throw new Error(`no ${what} within ${timeoutMs} ms\n${this.#tail()}`)
+      await sleep(20)
+    }
+  }
+
+  #tail(): string {
+    const qemu = readText(join(this.dir, 'qemu.log')).slice(-500)
+    return `console (its end):\n${this.consoleText().slice(-2000)}\n${qemu}`
+  }
+}
+
+function chunks(text: string): string[] {
+  return text.match(new RegExp(`.{1,${LINE_BYTES}}`, 'g')) ?? ["''"]
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+async function dial(path: string): Promise<Socket> {
+  const socket = connect(path)
+  await once(socket, 'connect')
+  return socket
+}
