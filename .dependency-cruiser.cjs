@@ -92,7 +92,7 @@ module.exports = {
     only('chokidar', '^src/effects/linux/', 'The Linux host watches files.'),
     only(
       'koffi',
-      ['^src/rpc/peer\\.ts$', '^src/effects/linux/[^/]+\\.ts$'],
+      ['^src/rpc/libc\\.ts$', '^src/effects/linux/[^/]+\\.ts$'],
       'libc is called for SO_PEERCRED and by one file of the Linux host.',
     ),
     only('pino', ['^src/daemon/', '^bin/'], 'The daemon writes one log for people.'),

@@ -2,15 +2,15 @@
  * Makes dist/: what the live image carries of this project. No node_modules, no TypeScript, no network.
  *
  *   dist/osctl.cjs, osctld.cjs, osctl-replay.cjs   one CommonJS file for each file of bin/
- *   dist/<folder>-<file>.cjs                       one for each worker that a bundle starts
+ *   dist/<folder>-<file>.cjs                       one for each worker and helper process that a bundle starts
  *   dist/native/                                   better_sqlite3.node and koffi.node of this machine's kind
- *   dist/hooks/, dist/man/, dist/migrations/       copied from src/hooks, docs/man, migrations
+ *   dist/hooks/, dist/man/                         copied from src/hooks, docs/man
  *   dist/completion/                               what `osctl completion SHELL` prints
  *   dist/LICENSES                                  the licences of what is bundled
  *
  * Source code need not know whether it is bundled: `import.meta.url` is the bundle's own URL, and
  * `new URL('./worker.ts', import.meta.url)`, written exactly so, names the worker's bundle (or the copy of
- * a hook, man page or migration). A URL of anything else in the tree stops the build.
+ * a hook or man page). A URL of anything else in the tree stops the build.
  *
  * Equal input gives equal bytes: times of files are those of the commit, and no path of this machine is in
  * the output. A crash leaves the old dist/ or the new one: it is built beside and renamed.
@@ -25,7 +25,7 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const NODE = join(ROOT, 'node_modules/.bin/node')
 
 /** Trees that a bundle may refer to by URL, and where they stand in dist/. */
-const ASSETS = { 'src/hooks': 'hooks', 'docs/man': 'man', migrations: 'migrations' }
+const ASSETS = { 'src/hooks': 'hooks', 'docs/man': 'man' }
 
 const OPTIONS = {
   bundle: true,
@@ -178,9 +178,9 @@ function writeLicences(root, out, inputs) {
   fs.writeFileSync(join(out, 'LICENSES'), sections.join(`\n${'-'.repeat(72)}\n\n`))
 }
 
-/** Names as each shell's packages expect them. A CLI that cannot say them yet is no error. */
+/** A CLI that cannot say them yet is no error. */
 function writeCompletion(out) {
-  const names = { bash: 'bash/osctl', zsh: 'zsh/_osctl', fish: 'fish/osctl.fish' }
+  const names = { bash: 'osctl.bash', zsh: '_osctl', fish: 'osctl.fish' }
   for (const [shell, name] of Object.entries(names)) {
     const cli = spawnSync(NODE, [join(out, 'osctl.cjs'), 'completion', shell], {
       encoding: 'utf8',
