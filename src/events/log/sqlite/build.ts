@@ -1,0 +1,44 @@
+/**
+ * Writing segments: rows into the open one, and a whole new segment beside it.
+ */
+import type { Row } from '../draft.ts'
+import { type Binding, type Db, migrate, openForAppend } from './connection.ts'
+
+const INSERT = 'INSERT INTO events (seq, stream, ver, id, key, op, type, t, hash, body) VALUES (?,?,?,?,?,?,?,?,?,?)'
+
+/** Inserts rows; the transaction is the caller's. */
+export class Inserter {
+  readonly #insert: ReturnType<Db['prepare']>
+  constructor(db: Db) {
+    this.#insert = db.prepare(INSERT)
+  }
+
+  insert({ event, body, hash }: Row): void {
+    const { seq, stream, ver, id, key, op, type, t } = event
+    this.#insert.run(seq, stream, ver, id, key ?? null, op ?? null, type, t, hash, body)
+  }
+}
+
+export type NewSegment = {
+  readonly number: number
+  readonly first: number
+  readonly previous: Buffer
+  readonly format: number
+  readonly rows: readonly Row[]
+}
+
+/** Builds a complete, durable segment in a file of its own. The caller publishes it by renaming. */
+export function buildSegment(path: string, segment: NewSegment, binding: Binding): void {
+  const db = openForAppend(path, binding, true)
+  try {
+    migrate(db, segment.format)
+    db.transaction(() => {
+      db.prepare('INSERT INTO segment VALUES (?,?,?)').run(segment.number, segment.first, segment.previous)
+      const inserter = new Inserter(db)
+      for (const row of segment.rows) inserter.insert(row)
+    })()
+    db.pragma('wal_checkpoint(TRUNCATE)')
+  } finally {
+    db.close()
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Comparing a segment with what it must be: its schema, its first event, its chain, and the copies in its
+ * columns. Used for the tail when a log is opened and for everything by verify.
+ */
+import Database from 'better-sqlite3'
+import type { EventData } from '../../types/events.ts'
+import { linkHash, parseBody } from '../chain.ts'
+import type { Damage } from '../store.ts'
+import { APPLICATION_ID, type Binding, type Db, FORMAT, messageOf, migrate } from './connection.ts'
+import { type FullRow, isPast, type Segment } from './segment.ts'
+
+/** Indexes that a segment gets when it is sealed, so that its commits did not have to pay for them. */
+export const QUERY_INDEXES = {
+  events_op: 'CREATE INDEX IF NOT EXISTS events_op ON events (op) WHERE op IS NOT NULL',
+  events_type: 'CREATE INDEX IF NOT EXISTS events_type ON events (type)',
+  events_t: 'CREATE INDEX IF NOT EXISTS events_t ON events (t)',
+} as const
+
+export const formatOf = (db: Db): number => db.pragma('user_version', { simple: true }) as number
+
+function schemaOf(db: Db): Map<string, string> {
+  const rows = db.prepare('SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL').all()
+  return new Map((rows as { name: string; sql: string }[]).map(({ name, sql }) => [name, sql]))
+}
+
+/** What is wrong with the file's identity and schema; empty when nothing is. */
+export function schemaFaults(db: Db, binding: Binding): string[] {
+  if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) return ['this is not an event log']
+  const format = formatOf(db)
+  if (format > FORMAT) return []
+  const model = new Database(':memory:', binding.nativeBinding ? { nativeBinding: binding.nativeBinding } : {})
+  migrate(model, format)
+  const wanted = schemaOf(model)
+  model.close()
+  const found = schemaOf(db)
+  const faults: string[] = []
+  for (const [name, sql] of wanted) {
+    if (found.get(name) !== sql) faults.push(`${name} is ${found.has(name) ? 'changed' : 'missing'} in the schema`)
+  }
+  for (const name of found.keys()) {
+    if (!wanted.has(name) && !(name in QUERY_INDEXES)) faults.push(`${name} does not belong in the schema`)
+  }
+  return faults
+}
+
+/** Whether the first event says of the segment what the segment says of itself. */
+export function openingFault(segment: Segment): string | null {
+  const row = segment.at(segment.first)
+  if (!row) return 'the segment has no first event'
+  const event = parseBody(row.body)
+  if (event.type !== 'SegmentOpened') return 'the first event is not SegmentOpened'
+  const { segment: number, previous } = event.data as EventData<'SegmentOpened'>
+  if (number !== segment.number) return `the first event says segment ${number}`
+  if (previous ? previous.head !== segment.previous.toString('hex') : segment.first !== 1) {
+    return 'the first event names another head of the segment before'
+  }
+  return null
+}
+
+/** What is wrong with one event, given the hash of the one before. */
+export function rowFault(row: FullRow, seq: number, previous: Buffer): string | null {
+  if (row.seq !== seq) return `seq ${row.seq} stands where ${seq} must be`
+  if (!linkHash(previous, row.body).equals(row.hash)) return 'the hash does not fit the event and the one before'
+  const event = parseBody(row.body)
+  for (const name of ['seq', 'stream', 'ver', 'id', 'type', 't'] as const) {
+    if (event[name] !== row[name]) return `column ${name} differs from the event`
+  }
+  if ((event.key ?? null) !== row.key) return 'column key differs from the event'
+  if ((event.op ?? null) !== row.op) return 'column op differs from the event'
+  return null
+}
+
+/** Walks a segment's chain; `step` goes on until the deadline. */
+export class ChainWalk {
+  readonly segment: Segment
+  readonly last: number
+  /** Next seq to check. */
+  seq: number
+  hash: Buffer
+  damage: Damage | null = null
+
+  /** Starts at `from`, trusting the hash stored with the event before it. */
+  constructor(segment: Segment, from: number, last: number) {
+    this.segment = segment
+    this.last = last
+    this.seq = Math.max(from, segment.first)
+    this.hash = segment.previous
+    if (this.seq > segment.first) this.hash = segment.at(this.seq - 1)?.hash ?? Buffer.alloc(32)
+  }
+
+  get isDone(): boolean {
+    return this.damage !== null || this.seq > this.last
+  }
+
+  step(deadline: number): void {
+    try {
+      for (const row of this.segment.rowsFrom(this.seq, this.last)) {
+        const fault = rowFault(row, this.seq, this.hash)
+        if (fault) return this.#damaged(fault)
+        this.hash = row.hash
+        this.seq += 1
+        if (this.seq % 64 === 0 && isPast(deadline)) return
+      }
+      if (!this.isDone) this.#damaged(`events ${this.seq} to ${this.last} are missing`)
+    } catch (error) {
+      this.#damaged(messageOf(error))
+    }
+  }
+
+  #damaged(what: string): void {
+    this.damage = { seq: this.seq, segment: this.segment.number, what }
+  }
+}
+
+/** Checks a whole range without giving the thread back. */
+export function walkNow(segment: Segment, from: number, last: number): ChainWalk {
+  const walk = new ChainWalk(segment, from, last)
+  while (!walk.isDone) walk.step(Number.POSITIVE_INFINITY)
+  return walk
+}

@@ -1,0 +1,169 @@
+/**
+ * Reading one segment's file, open or sealed. Everything here is synchronous and bounded by a deadline:
+ * the caller gives the thread back between two slices.
+ */
+import { performance } from 'node:perf_hooks'
+import type { StreamId } from '../../types/ids.ts'
+import type { Db } from './connection.ts'
+
+/** A slice of reading never keeps the thread longer than about this. */
+export const SLICE_MS = 8
+const CLOCK_EVERY = 64
+
+export type RawEvent = { readonly seq: number; readonly body: Buffer; readonly hash: Buffer }
+
+export type Range = {
+  readonly from: number
+  readonly to: number
+  readonly reverse: boolean
+  readonly limit: number
+  readonly stream?: StreamId | undefined
+}
+
+/** Bodies in order, and the seq to go on with; null when the segment has nothing more in the range. */
+export type Slice = { readonly bodies: Buffer[]; readonly next: number | null }
+
+export const deadlineIn = (ms: number): number => performance.now() + ms
+export const isPast = (deadline: number): boolean => performance.now() >= deadline
+
+type Copies = {
+  readonly seq: number
+  readonly stream: string
+  readonly ver: number
+  readonly id: string
+  readonly key: string | null
+  readonly op: string | null
+  readonly type: string
+  readonly t: number
+}
+export type FullRow = Copies & { readonly hash: Buffer; readonly body: Buffer }
+
+export class Segment {
+  readonly db: Db
+  readonly number: number
+  readonly first: number
+  /** Hash that the first event is chained to. */
+  readonly previous: Buffer
+  readonly #statements = new Map<string, ReturnType<Db['prepare']>>()
+
+  constructor(db: Db) {
+    this.db = db
+    const row = db.prepare('SELECT number, first, previous FROM segment').get() as
+      | { number: number; first: number; previous: Buffer }
+      | undefined
+    if (!row) throw new Error('the segment has no number')
+    this.number = row.number
+    this.first = row.first
+    this.previous = row.previous
+  }
+
+  prepared(sql: string): ReturnType<Db['prepare']> {
+    let statement = this.#statements.get(sql)
+    if (!statement) {
+      statement = this.db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  lastSeq(): number {
+    const row = this.prepared('SELECT max(seq) AS seq FROM events').get() as { seq: number | null }
+    return row.seq ?? this.first - 1
+  }
+
+  at(seq: number): RawEvent | undefined {
+    return this.prepared('SELECT seq, body, hash FROM events WHERE seq = ?').get(seq) as RawEvent | undefined
+  }
+
+  /** seq of the event with this id. */
+  idSeq(id: string): number | undefined {
+    const row = this.prepared('SELECT seq FROM events WHERE id = ?').get(id) as { seq: number } | undefined
+    return row?.seq
+  }
+
+  keyed(key: string): { seq: number; t: number } | undefined {
+    return this.prepared('SELECT seq, t FROM events WHERE key = ?').get(key) as
+      | { seq: number; t: number }
+      | undefined
+  }
+
+  version(stream: StreamId, upTo: number): number {
+    const row = this.prepared(
+      'SELECT ver FROM events WHERE stream = ? AND seq <= ? ORDER BY ver DESC LIMIT 1',
+    ).get(stream, upTo) as { ver: number } | undefined
+    return row?.ver ?? 0
+  }
+
+  /** Every stream of the segment with its version at `upTo`; hops from stream to stream in the index. */
+  versions(upTo: number): Map<StreamId, number> {
+    const versions = new Map<StreamId, number>()
+    const after = this.prepared('SELECT min(stream) AS stream FROM events WHERE stream > ?')
+    let stream = ''
+    for (;;) {
+      const row = after.get(stream) as { stream: string | null }
+      if (row.stream === null) return versions
+      stream = row.stream
+      const ver = this.version(stream as StreamId, upTo)
+      if (ver > 0) versions.set(stream as StreamId, ver)
+    }
+  }
+
+  lastTime(): number {
+    const row = this.prepared('SELECT t FROM events ORDER BY seq DESC LIMIT 1').get() as { t: number } | undefined
+    return row?.t ?? 0
+  }
+
+  read(range: Range, deadline: number): Slice {
+    const { stream, reverse, limit } = range
+    const order = reverse ? 'DESC' : 'ASC'
+    const sql = stream
+      ? `SELECT seq, body FROM events INDEXED BY events_stream_ver WHERE stream = ? AND ver BETWEEN ? AND ?
+         AND seq BETWEEN ? AND ? ORDER BY ver ${order} LIMIT ?`
+      : `SELECT seq, body FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq ${order} LIMIT ?`
+    const bounds = stream ? [stream, ...this.#verRange(stream, range)] : []
+    const bodies: Buffer[] = []
+    const rows = this.prepared(sql).raw().iterate(...bounds, range.from, range.to, limit + 1)
+    for (const row of rows as IterableIterator<[number, Buffer]>) {
+      const isFull = bodies.length === limit
+      const isLate = bodies.length > 0 && bodies.length % CLOCK_EVERY === 0 && isPast(deadline)
+      if (isFull || isLate) return { bodies, next: row[0] }
+      bodies.push(row[1])
+    }
+    return { bodies, next: null }
+  }
+
+  /** `ver` grows with `seq` within a stream: the versions at both ends of the range bound the index scan. */
+  #verRange(stream: StreamId, range: Range): [number, number] {
+    const low = range.from <= this.first ? 0 : this.#versionBefore(stream, range.from)
+    const isOpenEnded = range.to >= this.lastSeq()
+    return [low + 1, isOpenEnded ? Number.MAX_SAFE_INTEGER : this.#versionBefore(stream, range.to + 1)]
+  }
+
+  /** Highest version of the stream before `seq`. */
+  #versionBefore(stream: StreamId, seq: number): number {
+    let low = 0
+    let high = this.version(stream, Number.MAX_SAFE_INTEGER)
+    const position = this.prepared(
+      'SELECT seq FROM events WHERE stream = ? AND ver >= ? ORDER BY ver LIMIT 1',
+    )
+    // Invariant: version `low` lies before seq, version `high + 1` does not.
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      const row = position.get(stream, middle) as { seq: number } | undefined
+      if (row && row.seq < seq) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  rowsFrom(seq: number, to: number): IterableIterator<FullRow> {
+    return this.prepared(
+      'SELECT seq, stream, ver, id, key, op, type, t, hash, body FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq',
+    ).iterate(seq, to) as IterableIterator<FullRow>
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.db.close()
+  }
+}
