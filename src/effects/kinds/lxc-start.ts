@@ -11,7 +11,7 @@ import type { EffectKind } from '../effect.ts'
 import { refOf } from './common.ts'
 
 /**
- * @throws E_EXISTS (refused) when it runs under another name; E_TIMEOUT, E_FAILED (permanent);
+ * @throws E_REFUSED (permanent) when it runs under another name; E_TIMEOUT, E_FAILED (permanent);
  *         E_BUSY (transient); E_ABORTED (cancelled)
  * @idempotent only after the probe said not-started
  * @source lxc-start(1), LXC 6; vpsadminos §4.2

@@ -48,14 +48,17 @@ function hasProgram(files: Readonly<Record<string, string>>, path: string): bool
 }
 
 /**
- * The monitor is up, its init is not yet.
- * @throws E_EXISTS (refused) when it runs; E_FAILED (permanent) without config, mount or root file system
+ * The monitor is up, its init is not yet; nothing to do when it runs as this very run.
+ * @throws E_REFUSED (permanent) when it runs otherwise; E_FAILED (permanent) without config, mount or root file system
  */
 export function beginStart(machine: World, spec: ContainerSpec, run: string): void {
   const { state } = machine
   const key = containerKey(spec)
-  if (state.containers[key]) {
-    throw new HostError('E_EXISTS', 'refused', `lxc-start: ${spec.ctid}: Container is already running`)
+  const there = state.containers[key]
+  if (there?.run === run && there.state === 'running') return
+  if (there) {
+    const message = `container ${spec.pool}:${spec.ctid} is ${there.state} already`
+    throw new HostError('E_REFUSED', 'permanent', message)
   }
   const dataset = state.datasets[spec.dataset]
   if (!state.derived[configPath(spec)]?.includes(`run = ${run}`)) {
@@ -78,11 +81,12 @@ export function beginStart(machine: World, spec: ContainerSpec, run: string): vo
   }
 }
 
-/** Its init runs. @throws E_FAILED (permanent) when there is no init, or when it ended meanwhile */
+/** Its init runs. @returns that of a start before, if this is a repeat @throws E_FAILED (permanent) when there is no init, or when it ended meanwhile */
 export function completeStart(machine: World, spec: ContainerSpec, run: string): RunEvidence {
   const { state } = machine
   const ct = state.containers[containerKey(spec)]
   if (ct?.run !== run) throw failed(`lxc-start: ${spec.ctid}: The container failed to start`)
+  if (ct.evidence) return ct.evidence
   if (!hasProgram(state.datasets[spec.dataset]?.files ?? {}, `private/${initOf(spec)}`)) {
     delete state.containers[containerKey(spec)]
     throw failed(`lxc-start: ${spec.ctid}: Failed to exec "/${initOf(spec)}": No such file or directory`)
@@ -101,13 +105,13 @@ export function abandonStart(state: MachineState, ref: ContainerRef, run: string
   if (ct?.run === run && ct.state === 'starting') delete state.containers[containerKey(ref)]
 }
 
-/** Asks init to shut down. @throws E_REFUSED (refused) when frozen in mode `shutdown` */
+/** Asks init to shut down. @throws E_REFUSED (permanent) when frozen in mode `shutdown` */
 export function beginStop(state: MachineState, ref: ContainerRef, mode: 'stop' | 'shutdown' | 'kill'): void {
   const ct = state.containers[containerKey(ref)]
   if (!ct || mode === 'kill') return
   if (ct.state === 'frozen') {
     if (mode === 'stop') return
-    throw new HostError('E_REFUSED', 'refused', 'The container is frozen, unable to shutdown')
+    throw new HostError('E_REFUSED', 'permanent', 'The container is frozen, unable to shutdown')
   }
   ct.state = 'stopping'
 }
@@ -117,10 +121,12 @@ export function completeStop(
   machine: World,
   ref: ContainerRef,
   mode: 'stop' | 'shutdown' | 'kill',
+  timeoutSeconds: number,
 ): 'clean' | 'killed' | 'gone' {
   const ct = machine.state.containers[containerKey(ref)]
   if (!ct) return 'gone'
-  const isForced = mode === 'kill' || ct.ignoresShutdown || ct.state === 'frozen'
+  const isAtOnce = mode === 'kill' || (mode === 'stop' && timeoutSeconds === 0)
+  const isForced = isAtOnce || ct.ignoresShutdown || ct.state === 'frozen'
   if (isForced && mode === 'shutdown') {
     ct.state = 'running'
     throw new HostError('E_TIMEOUT', 'permanent', `${ref.ctid}: unable to shutdown container`)

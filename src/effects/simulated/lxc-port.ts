@@ -26,6 +26,7 @@ export function simulatedLxc(world: World, calls: Calls, startMs: () => number):
         waitMs: Math.min(takes, limit),
         begin: () => containers.beginStart(world, spec, run),
         apply: () => {
+          if (takes > limit) containers.abandonStart(state, spec, run)
           if (takes > limit)
             throw new HostError('E_TIMEOUT', 'permanent', 'timed out while waiting for container to start')
           return containers.completeStart(world, spec, run)
@@ -43,7 +44,7 @@ export function simulatedLxc(world: World, calls: Calls, startMs: () => number):
         changes: true,
         waitMs: waits ? timeoutSeconds * 1000 : 0,
         begin: () => containers.beginStop(state, ref, mode),
-        apply: () => containers.completeStop(world, ref, mode),
+        apply: () => containers.completeStop(world, ref, mode, timeoutSeconds),
         abandon: () => containers.abandonStop(state, ref),
       })
     },

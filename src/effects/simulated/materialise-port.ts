@@ -2,7 +2,7 @@
  * Derived host state on a simulated machine: a map from path to content, lost with the power as on a real
  * one, where all of it lies in a tmpfs.
  */
-import type { ContainerSpec, MaterialisePort } from '../host.ts'
+import { type ContainerSpec, HostError, type MaterialisePort } from '../host.ts'
 import type { Calls } from './calls.ts'
 import { configPath } from './containers.ts'
 import type { MachineState } from './state.ts'
@@ -52,7 +52,13 @@ export function simulatedMaterialise(state: MachineState, calls: Calls): Materia
       }),
     container: (spec, run) =>
       change('container', spec.ctid, () => {
+        if (state.derived[`${poolPath(spec.pool)}/dataset`] === undefined) {
+          throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
+        }
         mountDataset(state, spec.dataset)
+        if (state.datasets[spec.dataset]?.modes['private'] === undefined) {
+          throw new HostError('E_FAILED', 'permanent', `${spec.dataset} has no directory private`)
+        }
         for (const dataset of subtree(state, spec.dataset)) dataset.mounted = true
         state.derived[configPath(spec)] = lxcConfig(spec, run)
       }),
