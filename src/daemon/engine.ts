@@ -26,6 +26,8 @@ export type EnginePool = {
   readonly dataset: string
   readonly directory: string
   spec(stream: StreamId): ContainerSpec
+  /** Resolves when the host state that every effect relies on is in place: users and their id maps. */
+  prepared(): Promise<void>
 }
 
 const FIRST_PAUSE_MS = 100
@@ -119,6 +121,7 @@ export class Engine {
   async #attempt(stream: StreamId, pending: PendingIntent, signal: AbortSignal): Promise<Fact> {
     const { intent, kind, args, compensates } = pending
     try {
+      await this.#pool.prepared()
       const context = this.context(stream, intent, signal)
       if (compensates) await this.#undo(stream, pending, context)
       const evidence = compensates ? {} : await this.#kind(kind).run(args as never, context)

@@ -23,7 +23,7 @@ import { mintOf, type DaemonPorts } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
 import { recover } from './recovery.ts'
 
-export type OperationEnd = { result: 'done' | 'failed' | 'undone'; error: string | null }
+export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; error: string | null }
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
 const REPORT_GRACE_MS = 300
 
@@ -43,14 +43,15 @@ export class Pool {
   readonly #background = new Set<Promise<void>>()
   #closing = false
 
-  constructor(ports: DaemonPorts, facts: PoolFacts, journal: Journal) {
+  /** @param prepared resolves when the host state that every effect relies on (users) is in place */
+  constructor(ports: DaemonPorts, facts: PoolFacts, journal: Journal, prepared: () => Promise<void>) {
     this.#ports = ports
     this.name = facts.name
     this.guid = facts.guid
     this.dataset = facts.dataset
     this.directory = facts.directory
     this.journal = journal
-    this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => this.spec(stream) })
+    this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => this.spec(stream), prepared })
     journal.listen((committed) => this.#onCommit(committed))
   }
 
@@ -187,9 +188,10 @@ export class Pool {
   }
 
   #onCommit(committed: Committed): void {
-    for (const { op, result, error } of committed.finished) {
-      for (const tell of this.#waiters.get(op) ?? []) tell({ result, error })
-      this.#waiters.delete(op)
+    for (const { op, result, error } of committed.finished) this.#tell(op, { result, error })
+    for (const event of committed.stored) {
+      if (event.type !== 'EffectInDoubt' || event.op === undefined) continue
+      this.#tell(event.op, { result: 'in doubt', error: (event.data as { why: string }).why })
     }
     for (const requested of committed.requested) this.engine.start(requested)
     for (const [stream, state] of committed.states) {
@@ -202,6 +204,11 @@ export class Pool {
       }
       if (lifeOf(ct) === 'gone') this.#forget(ct)
     }
+  }
+
+  #tell(op: string, end: OperationEnd): void {
+    for (const tell of this.#waiters.get(op) ?? []) tell(end)
+    this.#waiters.delete(op)
   }
 
   /** What happened while the operation was open and had to wait for its end. */
@@ -227,7 +234,9 @@ export class Pool {
 
   /** Resolves when the operation ends; at once when it is not open any more. */
   async ended(op: string, stream: StreamId): Promise<OperationEnd> {
-    if (this.journal.states.of(stream)?.context.op?.id !== op) return await this.endOf(op, stream)
+    const open = this.journal.states.of(stream)?.context.op
+    if (open?.id !== op) return await this.endOf(op, stream)
+    if (open.pending?.inDoubt) return { result: 'in doubt', error: open.pending.inDoubt }
     return await new Promise((resolve) => {
       this.#waiters.set(op, [...(this.#waiters.get(op) ?? []), resolve])
     })
@@ -243,11 +252,6 @@ export class Pool {
       to = slice.next
     }
     return { result: 'failed', error: 'the operation is not in the log' }
-  }
-
-  /** Resolves when the operation waits for an admin. */
-  inDoubt(stream: StreamId): string | null {
-    return this.journal.states.of(stream)?.context.op?.pending?.inDoubt ?? null
   }
 
   containers(): CtState[] {

@@ -45,7 +45,8 @@ export type CtCommand =
 /** @pure */
 export function decideCt(view: DecideView, command: CtCommand, asked: Asked): Decision {
   const pool = view.pool()
-  if (lifeOf(pool) !== 'active' && lifeOf(pool) !== 'importing') {
+  const open = ['active', 'importing'].includes(lifeOf(pool)) || (lifeOf(pool) === 'exporting' && command.type === 'ct.stop')
+  if (!open) {
     return refuse('pool', asked, { code: 'E_POOL_DISABLED', kind: 'refused', message: `the pool is disabled (state: ${lifeOf(pool)})` })
   }
   if (command.type === 'ct.create') return create(view, command, asked)

@@ -1,0 +1,124 @@
+/**
+ * The command bus: from a request to its operation's end.
+ *
+ * Every command goes one way: gather facts (before this), decide and append, answer when the operation has
+ * ended, or at once when the caller asked for that. The same idempotency key gives the same operation and
+ * the same answer, also after a lost reply. Refusals are facts too, but a client that repeats them cannot
+ * grow the log: at most 20 a minute a stream are written, then one sum of the rest (DESIGN D15).
+ */
+import { LogError } from '../events/log/store.ts'
+import type { Fact } from '../events/types/events.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import type { Asked, Decision, DecideView, Refusal } from '../machines/decide/decision.ts'
+import type { Draft } from '../machines/advance.ts'
+import type { Accepted } from '../rpc/results.ts'
+import { CallError } from './errors.ts'
+import { Unavailable } from './journal.ts'
+import type { Pool } from './pool.ts'
+
+export type Waiting = {
+  readonly noWait: boolean
+  /** Progress of the operation's effects. */
+  readonly progress?: ((text: string, done: number | null, total: number | null, op: string) => void) | undefined
+}
+
+const REFUSALS_A_MINUTE = 20
+const MINUTE_MS = 60_000
+
+/** Counts refusals per stream; says whether one is written, and the sum that precedes it. */
+export class RefusalLimit {
+  readonly #windows = new Map<StreamId, { since: number; written: number; dropped: number; code: string }>()
+
+  admit(stream: StreamId, code: string, now: number): { write: boolean; sum: Fact | null } {
+    const window = this.#windows.get(stream)
+    if (!window || now - window.since >= MINUTE_MS || now < window.since) {
+      this.#windows.set(stream, { since: now, written: 1, dropped: 0, code })
+      if (!window || window.dropped === 0) return { write: true, sum: null }
+      return { write: true, sum: { type: 'RefusalsSummed', count: window.dropped, code: window.code, since: window.since } }
+    }
+    if (window.written < REFUSALS_A_MINUTE) {
+      window.written++
+      return { write: true, sum: null }
+    }
+    window.dropped++
+    window.code = code
+    return { write: false, sum: null }
+  }
+}
+
+export class Bus {
+  readonly #limit = new RefusalLimit()
+
+  /**
+   * Runs a command on a pool.
+   * @throws CallError: refused, not-found, invalid, failed (with the operation's id), in-doubt, unavailable
+   */
+  async run(pool: Pool, asked: Asked, decide: (view: DecideView) => Decision, waiting: Waiting): Promise<Accepted> {
+    let decision: Decision
+    let first: number | null
+    try {
+      const submitted = await pool.journal.submit((view) => {
+        const made = decide(view)
+        const drafts = made.is === 'refused' ? this.#limited(made, pool) : made.drafts
+        return { drafts, extra: made }
+      })
+      decision = submitted.extra
+      first = submitted.committed?.first ?? null
+    } catch (error) {
+      return await this.#unappended(error, pool, asked, waiting)
+    }
+    if (decision.is === 'refused') {
+      const known = asked.key === undefined ? null : await pool.journal.store.byKey(asked.key)
+      if (known?.op) return await this.#follow(pool, known.stream, known.op, known.seq, waiting)
+      throw callError(decision.refusal)
+    }
+    const position = first === null ? null : `${pool.name}:${first}`
+    if (decision.is === 'noop') return { op: asked.op, result: 'noop', position, warnings: [] }
+    return await this.#follow(pool, decision.stream, asked.op, first ?? 0, waiting)
+  }
+
+  #limited(decision: Extract<Decision, { is: 'refused' }>, pool: Pool): readonly Draft[] {
+    const { stream, refusal, drafts } = decision
+    const { write, sum } = this.#limit.admit(stream, refusal.code, pool.ports.clock.wall())
+    if (!write) return []
+    return sum ? [{ stream, fact: sum }, ...drafts] : drafts
+  }
+
+  async #unappended(error: unknown, pool: Pool, asked: Asked, waiting: Waiting): Promise<Accepted> {
+    if (error instanceof Unavailable) throw new CallError('unavailable', 'E_POOL_UNAVAILABLE', `pool ${pool.name} takes no changes: ${error.message}`)
+    if (error instanceof LogError && error.code === 'E_LOG_DUPLICATE' && asked.key !== undefined) {
+      const known = await pool.journal.store.byKey(asked.key)
+      if (known?.op) return await this.#follow(pool, known.stream, known.op, known.seq, waiting)
+    }
+    if (error instanceof LogError) {
+      throw new CallError('unavailable', error.code, `pool ${pool.name} takes no changes: ${error.message}`)
+    }
+    throw error
+  }
+
+  async #follow(pool: Pool, stream: StreamId, op: string, seq: number, waiting: Waiting): Promise<Accepted> {
+    const position = `${pool.name}:${seq}`
+    if (waiting.noWait) return { op, result: 'accepted', position, warnings: [] }
+    const quiet = waiting.progress
+      ? pool.engine.onProgress((from, of, done, total, text) => {
+          if (from === stream && of === op) waiting.progress?.(text, done, total, op)
+        })
+      : () => {}
+    try {
+      const { result, error } = await pool.ended(op, stream)
+      if (result === 'done') return { op, result: 'done', position, warnings: [] }
+      const kind = result === 'in doubt' ? 'in-doubt' : 'failed'
+      const way = result === 'in doubt' ? ` (in doubt: osctl op show ${op}, then op retry or op resolve)` : ''
+      throw new CallError(kind, kind === 'failed' ? 'E_FAILED' : 'E_IN_DOUBT', `${error ?? 'failed'}${way}`, { op })
+    } finally {
+      quiet()
+    }
+  }
+}
+
+export function callError({ kind, code, message, state, possible }: Refusal): CallError {
+  return new CallError(kind, code, message, {
+    ...(state === undefined ? {} : { state }),
+    ...(possible === undefined ? {} : { possible: [...possible] }),
+  })
+}

@@ -1,0 +1,356 @@
+/**
+ * osctld: all pools, the host's own log, and what joins them.
+ *
+ * The daemon always starts (DESIGN D16). A pool that cannot be opened is shown with its problem and the
+ * others work; a log that is damaged is read-only and its containers go on running. Nothing is kept in
+ * memory that is not in a log, on the pool or visible on the host, so `kill -9` is a way of stopping it.
+ */
+import type { HookReport } from '../effects/host.ts'
+import { HostError } from '../effects/host.ts'
+import type { IdBlock } from '../events/types/config.ts'
+import type { LogStore } from '../events/log/store.ts'
+import { type Fact, eventVersions } from '../events/types/events.ts'
+import type { Actor } from '../events/types/actor.ts'
+import { decideCt } from '../machines/decide/container.ts'
+import type { Asked } from '../machines/decide/decision.ts'
+import { decidePool } from '../machines/decide/pool.ts'
+import { lifeOf } from '../machines/life.ts'
+import { inParallel, plan, remaining } from './autostart.ts'
+import { Bus } from './bus.ts'
+import { CallError, notFound, refused } from './errors.ts'
+import { ctidOf } from './fold.ts'
+import { openJournal, Pool } from './pool.ts'
+import type { DaemonPorts } from './ports.ts'
+import { shouldRun } from './reality.ts'
+import { Trash } from './trash.ts'
+
+export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
+const START_TIMEOUT_S = 120
+const STOP_TIMEOUT_S = 300
+
+export class Daemon {
+  readonly ports: DaemonPorts
+  readonly bus = new Bus()
+  readonly pools = new Map<string, Pool>()
+  /** What could not be done at start or import, by pool; shown by `status` and `healthcheck`. */
+  readonly problems = new Map<string, string>()
+  readonly startedAt: number
+  #hostLog: LogStore | null = null
+  #stopSpool: (() => Promise<void>) | null = null
+  #usersSync: Promise<void> = Promise.resolve()
+  #stopping = false
+  readonly #trash: Trash
+  readonly #early = new Map<string, HookReport>()
+
+  constructor(ports: DaemonPorts) {
+    this.ports = ports
+    this.startedAt = ports.clock.wall()
+    this.#trash = new Trash(this)
+  }
+
+  get stopping(): boolean {
+    return this.#stopping
+  }
+
+  /** Prepares the host, opens the host log and the spool. Pools follow by `importAll`. */
+  async start(): Promise<void> {
+    const { host, logger } = this.ports
+    await host.materialise.host()
+    this.#hostLog = await this.ports.openHostLog()
+    await this.#hostLog.open()
+    await this.noteOnHost({ type: 'SessionOpened', ...this.#session() })
+    this.#stopSpool = await host.watchSpool((report) => this.#onReport(report))
+    this.#trash.start()
+    logger.info({ version: this.ports.version, simulated: host.simulated }, 'osctld is up')
+  }
+
+  #session(): Omit<Extract<Fact, { type: 'SessionOpened' }>, 'type'> {
+    const { host, version } = this.ports
+    return {
+      bootId: host.bootId(),
+      host: host.hostName(),
+      hostId: host.hostId(),
+      pool: null,
+      poolGuid: null,
+      code: version,
+      machines: 1,
+      format: 1,
+      simulated: host.simulated,
+    }
+  }
+
+  /** What concerns no imported pool goes to the host's log, volatile, and to syslog (DESIGN D19). */
+  async noteOnHost(fact: Fact, op?: string): Promise<void> {
+    const { type, ...data } = fact
+    const { clock, ids, logger } = this.ports
+    const event = {
+      stream: type === 'SessionOpened' ? ('log' as const) : ('host' as const),
+      id: ids.ulid(),
+      type,
+      v: eventVersions[type],
+      t: clock.wall(),
+      m: clock.mono(),
+      ...(op === undefined ? {} : { op }),
+      data,
+    }
+    logger.info({ event: type, data }, 'host log')
+    await this.#hostLog?.append({ events: [event], expected: {} })
+  }
+
+  get hostLog(): LogStore | null {
+    return this.#hostLog
+  }
+
+  #onReport(report: HookReport): void {
+    const pool = this.pools.get(report.pool)
+    if (pool) pool.report(report)
+    else this.#early.set(report.id, report)
+  }
+
+  pool(name: string): Pool {
+    const pool = this.pools.get(name)
+    if (!pool) throw notFound('E_POOL_NOT_FOUND', `pool not imported: ${name}`)
+    return pool
+  }
+
+  /** The named pool, else the first imported one. */
+  poolOr(name: string | undefined): Pool {
+    if (name !== undefined) return this.pool(name)
+    const first = this.pools.values().next().value
+    if (!first) throw notFound('E_NO_POOL', 'no pool is imported (osctl pool install POOL, or osctl pool import POOL)')
+    return first
+  }
+
+  /** Id blocks of all pools but this one: blocks are unique over all imported pools. */
+  foreignBlocks(except: Pool): IdBlock[] {
+    return [...this.pools.values()]
+      .filter((pool) => pool !== except)
+      .flatMap((pool) => Object.values(pool.journal.states.pool().context.users).map((user) => user.map))
+  }
+
+  /** Brings the host's users in line with all pools. Effects wait for it. */
+  syncUsers(): Promise<void> {
+    const sync = async (): Promise<void> => {
+      const wanted = [...this.pools.values()].flatMap((pool) =>
+        Object.entries(pool.journal.states.pool().context.users).map(([name, { map }]) => ({ pool: pool.name, name, map })),
+      )
+      await this.ports.host.materialise.users(wanted)
+    }
+    this.#usersSync = this.#usersSync.then(sync, sync)
+    return this.#usersSync
+  }
+
+  /** Asks in the daemon's own name. */
+  asked(actor: Extract<Actor, { system: string }>['system'], command: string, args: Record<string, unknown>): Asked {
+    return { op: this.ports.ids.ulid(), actor: { system: actor }, cli: null, key: undefined, command, args }
+  }
+
+  /** Marks and lays out a pool, and imports it (DESIGN D19). Runs again where it was interrupted. */
+  async install(name: string, dataset: string | null, asked: Asked): Promise<void> {
+    const facts = await this.ports.host.zfs.pool(name)
+    if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool list shows what is there; zpool create makes one)`)
+    if (dataset !== null && !dataset.startsWith(`${name}/`)) {
+      throw refused('E_DATASET', `dataset '${dataset}' is not from zpool '${name}'`)
+    }
+    if (this.pools.has(name)) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
+    if (facts.active) throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
+    const pool = await this.#attach(name, dataset ?? name, true)
+    try {
+      await this.#resumeInstallation(pool)
+      const repository = this.ports.host.simulated ? 'simulated://default' : DEFAULT_REPOSITORY
+      if (lifeOf(pool.journal.states.pool()) !== 'closed') {
+        const command = { type: 'pool.install', pool: name, dataset, repository } as const
+        await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: false })
+      }
+      await this.#open(pool, false)
+    } catch (error) {
+      await this.#drop(pool)
+      throw error
+    }
+  }
+
+  async #resumeInstallation(pool: Pool): Promise<void> {
+    const op = pool.journal.states.pool().context.op
+    if (!op?.pending) return
+    pool.engine.resume('pool', op.pending)
+    await pool.ended(op.id, 'pool')
+  }
+
+  async uninstall(name: string, asked: Asked): Promise<void> {
+    if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', 'export the pool first')
+    const facts = await this.ports.host.zfs.pool(name)
+    if (!facts?.active) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} is not installed`)
+    const pool = await this.#attach(name, facts.dataset, false)
+    try {
+      await this.bus.run(pool, asked, (view) => decidePool(view, { type: 'pool.uninstall' }, asked), { noWait: false })
+    } finally {
+      await this.#drop(pool)
+    }
+  }
+
+  /** Opens journal and pool object; the pool is listed, and not yet open for commands. */
+  async #attach(name: string, dataset: string, create: boolean): Promise<Pool> {
+    const facts = await this.ports.host.zfs.pool(name)
+    const journal = await openJournal(this.ports, name, dataset, create)
+    const directory = `/${dataset}`
+    const pool = new Pool(this.ports, { name, guid: facts?.guid ?? null, dataset, directory }, journal, () => this.#usersSync)
+    journal.listen((committed) => {
+      if (committed.stored.some((event) => event.type === 'UserCreated' || event.type === 'UserDeleted')) void this.syncUsers()
+      this.#publishNames()
+    })
+    if (journal.unavailable === null) await pool.begin()
+    this.pools.set(name, pool)
+    return pool
+  }
+
+  async #drop(pool: Pool): Promise<void> {
+    this.pools.delete(pool.name)
+    await pool.detach()
+  }
+
+  async #open(pool: Pool, autostart: boolean): Promise<void> {
+    await this.syncUsers()
+    if (pool.journal.unavailable !== null) {
+      this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
+      return
+    }
+    for (const report of this.#early.values()) if (report.pool === pool.name) pool.report(report)
+    const { previous } = await pool.ready()
+    this.problems.delete(pool.name)
+    this.#publishNames()
+    const cts = previous === 'daemon-died' ? remaining(pool.journal.states) : autostart ? plan(pool.journal.states) : []
+    if (cts.length === 0) return
+    if (previous !== 'daemon-died') await pool.journal.note('pool', { type: 'AutostartPlanned', cts })
+    pool.inBackground('autostart was interrupted', () => this.#autostart(pool, cts))
+  }
+
+  async #autostart(pool: Pool, cts: readonly string[]): Promise<void> {
+    const width = pool.journal.states.pool().context.config.parallelStart
+    await inParallel(cts, width, async (id) => {
+      if (this.#stopping) return
+      await this.startCt(pool, id, 'autostart').catch((error) =>
+        this.ports.logger.warn({ pool: pool.name, ct: pool.ctid(id), error: String(error) }, 'a container did not start'),
+      )
+    })
+  }
+
+  /** Starts a container in the daemon's own name. */
+  async startCt(pool: Pool, id: string, actor: 'autostart' | 'recovery'): Promise<void> {
+    const ctid = ctidOf(pool.journal.states.ct(id))
+    const asked = this.asked(actor, 'ct start', { id: ctid })
+    const command = { type: 'ct.start', ctid, run: this.ports.ids.ulid(), timeoutSeconds: START_TIMEOUT_S } as const
+    await this.bus.run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
+  }
+
+  async import(name: string, autostart: boolean): Promise<void> {
+    if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
+    const facts = await this.ports.host.zfs.pool(name)
+    if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool import shows what could be imported)`)
+    if (!facts.active) throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name} (osctl pool install ${name})`)
+    if (!facts.mounted) throw refused('E_POOL_NOT_MOUNTED', `the pool is not mounted (zfs mount ${facts.dataset})`)
+    if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
+    const pool = await this.#attach(name, facts.dataset, false)
+    try {
+      await this.#open(pool, autostart)
+    } catch (error) {
+      await this.#drop(pool)
+      throw error
+    }
+  }
+
+  /** Imports every marked and mounted pool. A pool that fails is a problem that is shown, never an end. */
+  async importAll(autostart: boolean): Promise<string[]> {
+    const imported: string[] = []
+    for (const { name, mounted } of await this.ports.host.zfs.markedPools()) {
+      if (this.pools.has(name) || !mounted) continue
+      try {
+        await this.import(name, autostart)
+        imported.push(name)
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        this.problems.set(name, message)
+        this.ports.logger.error({ pool: name, error: message }, 'the pool could not be imported')
+        await this.noteOnHost({
+          type: 'CommandRefused',
+          command: 'pool import',
+          args: { name },
+          actor: { system: 'boot' },
+          cli: null,
+          code: error instanceof CallError ? error.data.code : error instanceof HostError ? error.code : 'E_IMPORT',
+          message,
+        }).catch(() => {})
+      }
+    }
+    return imported
+  }
+
+  async export(name: string, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<void> {
+    const pool = this.pool(name)
+    if (pool.journal.unavailable === null) await this.#close(pool, options, asked)
+    await this.#drop(pool)
+    await this.ports.host.materialise.forgetPool(name)
+    await this.syncUsers()
+    this.problems.delete(name)
+    this.#publishNames()
+  }
+
+  async #close(pool: Pool, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<void> {
+    const { force, stopContainers } = options
+    const command = { type: 'pool.export', force, stopContainers } as const
+    const { op } = await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: true })
+    const failed = stopContainers ? await this.#stopAll(pool) : []
+    const error = failed.length > 0 ? `did not stop: ${failed.join(', ')}` : null
+    await pool.engine.idle()
+    const end: Fact = { type: 'OperationFinished', result: error ? 'failed' : 'done', error }
+    const last: Fact =
+      error === null
+        ? { type: 'PoolClosed' }
+        : { type: 'PoolReady', containers: pool.containers().length, adopted: 0, lost: 0, exited: 0, settled: 0, inDoubt: 0 }
+    await pool.journal.submit(() => ({
+      drafts: [
+        { stream: 'pool', fact: end, ...(op === null ? {} : { op }) },
+        { stream: 'pool', fact: last },
+      ],
+      extra: null,
+    }))
+    if (error) throw new CallError('failed', 'E_EXPORT', error)
+  }
+
+  /** Stops what runs, in reverse order of autostart. Returns the containers that did not stop. */
+  async #stopAll(pool: Pool): Promise<string[]> {
+    const failed: string[] = []
+    const running = pool.containers().filter(shouldRun)
+    const rank = (priority: number | undefined): number => priority ?? Number.POSITIVE_INFINITY
+    running.sort((a, b) => rank(b.context.settings.autostart?.priority) - rank(a.context.settings.autostart?.priority) || 0)
+    const width = pool.journal.states.pool().context.config.parallelStop
+    await inParallel(running, width, async (ct) => {
+      const ctid = ctidOf(ct)
+      const asked = this.asked('shutdown', 'ct stop', { id: ctid })
+      const command = { type: 'ct.stop', ctid, mode: 'stop', timeoutSeconds: STOP_TIMEOUT_S } as const
+      await this.bus
+        .run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
+        .catch(() => failed.push(ctid))
+    })
+    return failed
+  }
+
+  #publishNames(): void {
+    const pools = [...this.pools.values()]
+    this.ports.publishNames({
+      ct: pools.flatMap((pool) => pool.containers().map(ctidOf)),
+      pool: pools.map((pool) => pool.name),
+      repo: [...new Set(pools.flatMap((pool) => Object.keys(pool.journal.states.pool().context.repositories)))],
+      user: [...new Set(pools.flatMap((pool) => Object.keys(pool.journal.states.pool().context.users)))],
+    })
+  }
+
+  /** The daemon goes; containers stay. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#trash.stop()
+    await this.#stopSpool?.()
+    for (const pool of [...this.pools.values()]) await this.#drop(pool)
+    await this.#hostLog?.close()
+    await this.ports.host.close()
+  }
+}
