@@ -5,7 +5,8 @@
 import { HostError, type ImageInspection } from '../host.ts'
 import { decodeArchive, encodeArchive, readPath, removePath, sha256, writePath } from './filesystem.ts'
 import type { Archive, MachineState } from './state.ts'
-import { addDataset, changePool, requireDataset } from './storage.ts'
+import { addDataset, requireDataset } from './storage.ts'
+import { changePool } from './zpools.ts'
 
 const bad = (file: string, why: string): HostError =>
   new HostError('E_BAD_IMAGE', 'permanent', `${file}: ${why}`)

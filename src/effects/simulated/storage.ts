@@ -1,18 +1,16 @@
 /**
  * ZFS in memory: what `zfs` does to the state, and what it refuses, in its own words.
  *
- * Every function is one command that is synced when it returns, which is what `zfs` promises for its sync
- * tasks. Each checks first and changes afterwards, so that a refusal changes nothing.
+ * Every function is one sync task, on disk when it returns. Each checks first and changes afterwards, so
+ * that a refusal changes nothing. `zfs create -o` and `zfs clone -o` are two tasks: the dataset, then its
+ * properties (openzfs module/zfs/zfs_ioctl.c), hence two functions, and a crash can fall between them.
  */
 import { HostError } from '../host.ts'
-import { type MachineState, nextGuid, type SimulatedDataset, type SimulatedZpool } from './state.ts'
-
-/** What an empty dataset costs. */
-const DATASET_BYTES = 98_304
+import { type MachineState, nextGuid, type SimulatedDataset } from './state.ts'
+import { changePool, DATASET_BYTES, isWithin, notFound, zpoolOf } from './zpools.ts'
 
 export const mountpointOf = (name: string): string => `/${name}`
 const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')))
-const isWithin = (name: string, above: string): boolean => name === above || name.startsWith(`${above}/`)
 
 /** The dataset and all below it, parents before children. */
 export const subtree = (state: MachineState, above: string): SimulatedDataset[] =>
@@ -20,46 +18,11 @@ export const subtree = (state: MachineState, above: string): SimulatedDataset[] 
     .filter((dataset) => isWithin(dataset.name, above))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 
-const notFound = (what: string, name: string): HostError =>
-  new HostError('E_NOT_FOUND', 'permanent', `cannot ${what} '${name}': dataset does not exist`)
-
 /** @throws E_NOT_FOUND (permanent) */
 export function requireDataset(state: MachineState, name: string, what = 'open'): SimulatedDataset {
   const seen = state.datasets[name]
   if (!seen) throw notFound(what, name)
   return seen
-}
-
-export function zpoolOf(state: MachineState, name: string): SimulatedZpool | undefined {
-  return state.zpools[name.split(/[/@]/)[0] ?? '']
-}
-
-export function usedBytes(state: MachineState, pool: string): number {
-  let sum = 0
-  for (const dataset of Object.values(state.datasets)) {
-    if (isWithin(dataset.name, pool)) sum += dataset.bytes + DATASET_BYTES
-  }
-  return sum
-}
-
-/**
- * Begins a change of a pool: refused when the pool cannot take one.
- * @returns the txg that the change is in
- * @throws E_IO (transient) when suspended; E_READ_ONLY, E_NO_SPACE, E_NOT_FOUND (permanent)
- */
-export function changePool(state: MachineState, name: string, what: string, addBytes = 0): string {
-  const pool = zpoolOf(state, name)
-  if (!pool) throw notFound('open', name)
-  const cannot = `cannot ${what} '${name}'`
-  if (pool.health === 'SUSPENDED') {
-    throw new HostError('E_IO', 'transient', `${cannot}: pool I/O is currently suspended`)
-  }
-  if (pool.readOnly) throw new HostError('E_READ_ONLY', 'permanent', `${cannot}: pool is read-only`)
-  if (addBytes > 0 && usedBytes(state, pool.name) + addBytes > pool.sizeBytes) {
-    throw new HostError('E_NO_SPACE', 'permanent', `${cannot}: out of space`)
-  }
-  pool.txg += 1
-  return pool.txg.toString()
 }
 
 /** @throws E_EXISTS, E_NOT_FOUND (permanent) */
@@ -95,24 +58,24 @@ export function addDataset(
   return dataset
 }
 
-/** `zfs create` @throws E_EXISTS, E_NOT_FOUND, E_NO_SPACE, E_READ_ONLY (permanent) */
-export function createDataset(
+/** First half of `zfs create` @throws E_EXISTS, E_NOT_FOUND, E_NO_SPACE, E_READ_ONLY (permanent) */
+export function createDataset(state: MachineState, name: string): void {
+  assertNew(state, name, 'create')
+  addDataset(state, name, {}, changePool(state, name, 'create', DATASET_BYTES))
+}
+
+/** Second half of `zfs create` and `zfs clone`. */
+export function completeDataset(
   state: MachineState,
   name: string,
   options: { mount: boolean; properties: Record<string, string> },
 ): void {
-  assertNew(state, name, 'create')
-  const txg = changePool(state, name, 'create', DATASET_BYTES)
-  addDataset(state, name, options.properties, txg).mounted = options.mount
+  setProperties(state, name, options.properties)
+  if (options.mount) mountDataset(state, name)
 }
 
-/** `zfs clone` @throws as createDataset, and E_FAILED (permanent) across pools */
-export function cloneDataset(
-  state: MachineState,
-  snapshot: string,
-  name: string,
-  properties: Record<string, string>,
-): void {
+/** First half of `zfs clone` @throws as createDataset, and E_FAILED (permanent) across pools */
+export function cloneDataset(state: MachineState, snapshot: string, name: string): void {
   const [source = '', short = ''] = snapshot.split('@')
   const origin = state.datasets[source]?.snapshots[short]
   if (!origin) throw notFound('open', snapshot)
@@ -121,7 +84,7 @@ export function cloneDataset(
     throw new HostError('E_FAILED', 'permanent', `cannot create '${name}': source and target pools differ`)
   }
   const txg = changePool(state, name, 'create', DATASET_BYTES)
-  const dataset = addDataset(state, name, properties, txg)
+  const dataset = addDataset(state, name, {}, txg)
   dataset.origin = snapshot
   dataset.files = { ...origin.files }
   dataset.modes = { ...state.datasets[source]?.modes }

@@ -4,6 +4,7 @@ import { HostError } from '../host.ts'
 import type { Call, Calls } from './calls.ts'
 import type { MachineState, SimulatedZpool } from './state.ts'
 import * as storage from './storage.ts'
+import { changePool, usedBytes } from './zpools.ts'
 
 const ACTIVE = 'org.vpsadminos.osctl:active'
 const SCOPE = 'org.vpsadminos.osctl:dataset'
@@ -29,7 +30,7 @@ function markedPool(state: MachineState, pool: SimulatedZpool): MarkedPool & { a
 
 function poolFacts(state: MachineState, pool: SimulatedZpool): PoolFacts {
   const { health, readOnly, sizeBytes, unsafe } = pool
-  const freeBytes = Math.max(0, sizeBytes - storage.usedBytes(state, pool.name))
+  const freeBytes = Math.max(0, sizeBytes - usedBytes(state, pool.name))
   return { ...markedPool(state, pool), health, readOnly, sizeBytes, freeBytes, unsafe: [...unsafe] }
 }
 
@@ -43,7 +44,7 @@ function makeDirectories(state: MachineState, name: string, modes: Readonly<Reco
     if (leadsOut)
       throw new HostError('E_REFUSED', 'refused', `${name}: ${path} is not a directory of its own`)
   }
-  storage.changePool(state, name, 'write to')
+  changePool(state, name, 'write to')
   Object.assign(dataset.modes, modes)
 }
 
@@ -55,8 +56,10 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
     subject: string,
     fence: { intent: string; signal: AbortSignal } | undefined,
     apply: () => void,
+    begin: () => void = () => undefined,
   ): Promise<void> => {
     const call: Call<void> = {
+      begin,
       op: `zfs.${method}`,
       subject,
       intent: fence?.intent ?? null,
@@ -80,9 +83,21 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
           .map((seen) => toDataset(state, seen)),
       ),
     create: (name, options, fence) =>
-      change('create', name, fence, () => storage.createDataset(state, name, options)),
+      change(
+        'create',
+        name,
+        fence,
+        () => storage.completeDataset(state, name, options),
+        () => storage.createDataset(state, name),
+      ),
     clone: (snapshot, name, properties, fence) =>
-      change('clone', name, fence, () => storage.cloneDataset(state, snapshot, name, properties)),
+      change(
+        'clone',
+        name,
+        fence,
+        () => storage.completeDataset(state, name, { mount: false, properties }),
+        () => storage.cloneDataset(state, snapshot, name),
+      ),
     snapshot: (name, fence) => change('snapshot', name, fence, () => storage.takeSnapshot(state, name)),
     rename: (from, to, fence) => change('rename', from, fence, () => storage.renameDataset(state, from, to)),
     destroy: (name, guid, fence) =>

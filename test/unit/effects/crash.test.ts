@@ -15,7 +15,7 @@ import {
   type IntentArgs,
   type IntentKind,
 } from '../../../src/events/types/intents.ts'
-import { datasetsOf, INTENT, type Lab, newLab } from './lab.ts'
+import { datasetsOf, essenceOf, INTENT, type Lab, newLab } from './lab.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
 
 type Prepared<K extends IntentKind> = { lab: Lab; args: IntentArgs<K> }
@@ -23,6 +23,13 @@ type Prepared<K extends IntentKind> = { lab: Lab; args: IntentArgs<K> }
 async function prepare<K extends IntentKind>(scenario: Scenario<K>): Promise<Prepared<K>> {
   const lab = await newLab({ laidOut: scenario.bare !== true })
   return { lab, args: await scenario.prepare(lab) }
+}
+
+/** What the machine is like after a run that nothing disturbed. */
+async function undisturbed<K extends IntentKind>(scenario: Scenario<K>): Promise<unknown> {
+  const { lab, args } = await prepare(scenario)
+  await scenario.effect.run(args, lab.context(lab.host()))
+  return essenceOf(lab)
 }
 
 /** The boundaries that a run crosses, counted by running it once. */
@@ -86,6 +93,7 @@ async function assertEnded<K extends IntentKind>(
   const { effect } = scenario
   assert.deepEqual(brokenInvariants(lab.machine.state), [])
   assert.equal(lab.machine.helpers.size, 0)
+  assert.deepEqual(essenceOf(lab), await undisturbed(scenario))
   if (scenario.kind === 'pool.layout' || isNone(effect.probe)) return
   assert.equal((await effect.probe(args, lab.context(host))).is, 'done')
 }

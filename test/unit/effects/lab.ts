@@ -109,6 +109,22 @@ export async function runContainer(lab: Lab, run: string): Promise<void> {
   await host.lxc.start(spec, run, 10, contextOn(host, 'other').fence)
 }
 
+/** The machine without the numbers that differ from one history to another. */
+export const essenceOf = (lab: Lab): unknown => ({
+  datasets: Object.values(lab.machine.state.datasets)
+    .map(({ guid: _guid, createtxg: _txg, snapshots, ...rest }) => ({
+      ...rest,
+      snapshots: Object.keys(snapshots),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  containers: Object.values(lab.machine.state.containers).map(({ ctid, run, state }) => ({
+    ctid,
+    run,
+    state,
+  })),
+  derived: lab.machine.state.derived,
+})
+
 /** Every dataset, snapshot and guid: what must be equal again after an undo. */
 export const datasetsOf = (lab: Lab): string[] =>
   Object.values(lab.machine.state.datasets)
