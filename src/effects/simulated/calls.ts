@@ -128,10 +128,24 @@ export class Calls {
       if (fault.orphan === true && call.intent !== null) this.#orphan(call)
       return this.#crash()
     }
-    const result = await this.#perform(call)
+    const result = await this.#perform(fault === 'lie' ? this.#withoutEffect(call) : call)
     if (this.isDead) return never()
     if (fault === 'fail-after') throw ioError(call.op)
     return this.#settle(call, result, this.#consult({ ...point, phase: 'after' }))
+  }
+
+  /** The same call, whose change is gone as soon as it was made. */
+  #withoutEffect<T>(call: Call<T>): Call<T> {
+    const { state } = this.#machine
+    const { begin: _begin, ...rest } = call
+    const apply = (): T => {
+      const before = structuredClone(state)
+      call.begin?.()
+      const result = call.apply()
+      Object.assign(state, before)
+      return result
+    }
+    return { ...rest, apply }
   }
 
   #orphan<T>(call: Call<T>): void {
@@ -144,7 +158,7 @@ export class Calls {
   }
 
   #settle<T>(call: Call<T>, result: T, fault: Fault): T | Promise<T> {
-    if (fault === 'ok') return result
+    if (fault === 'ok' || fault === 'lie') return result
     if (fault === 'hang') return this.#hang(call, () => undefined)
     if (fault === 'fail-before' || fault === 'fail-after') throw ioError(call.op)
     if ('error' in fault) throw new HostError(fault.error.code, fault.error.failure, fault.error.message)

@@ -12,9 +12,9 @@
  * Invariants (checked by `invariants.ts`): every dataset has its parent, names and guids are unique, an
  * origin exists, a container runs on a dataset that is there, nothing of an earlier boot runs.
  */
-import type { HookReport } from '../host.ts'
+import { type HookReport, HostError } from '../host.ts'
 import { containerExits, type ExitKind } from './containers.ts'
-import { encodeArchive, writePath } from './filesystem.ts'
+import { encodeArchive, readPath, writePath } from './filesystem.ts'
 import {
   type Archive,
   containerKey,
@@ -22,8 +22,10 @@ import {
   machineStateSchema,
   nextBootId,
   type SimulatedContainer,
+  type SimulatedZpool,
 } from './state.ts'
 import { addZpool, requireDataset } from './storage.ts'
+import { requireZpool } from './zpools.ts'
 
 /** A process of an effect that has begun and not ended. */
 export type Helper = {
@@ -64,6 +66,12 @@ export class SimulatedMachine {
   /** Adds an imported zpool, 8 GiB unless told otherwise. */
   addZpool(name: string, options: { sizeBytes?: number; readOnly?: boolean; unsafe?: string[] } = {}): void {
     addZpool(this.state, name, options)
+    this.changed()
+  }
+
+  /** Changes a zpool's condition: a vanished disk is health SUSPENDED. @throws E_NOT_FOUND */
+  setZpool(name: string, condition: Partial<Omit<SimulatedZpool, 'name' | 'guid' | 'txg'>>): void {
+    Object.assign(requireZpool(this.state, name), condition)
     this.changed()
   }
 
@@ -129,6 +137,14 @@ export class SimulatedMachine {
 
   putFile(path: string, content: string | Archive): void {
     writePath(this.state, path, typeof content === 'string' ? content : encodeArchive(content))
+  }
+
+  /** One byte of the file is no longer what was written. @throws E_NOT_FOUND */
+  corrupt(path: string): void {
+    const content = readPath(this.state, path)
+    if (content === null)
+      throw new HostError('E_NOT_FOUND', 'permanent', `${path}: No such file or directory`)
+    writePath(this.state, path, `${content.slice(0, -1)}\u0000`)
   }
 
   /** A repository in the original's layout, by directory or URL; files are named relative to `<url>/v1/`. */

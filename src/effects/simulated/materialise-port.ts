@@ -5,8 +5,8 @@
 import { type ContainerSpec, HostError, type MaterialisePort } from '../host.ts'
 import type { Calls } from './calls.ts'
 import { configPath } from './containers.ts'
-import type { MachineState } from './state.ts'
-import { mountDataset, mountpointOf, subtree } from './storage.ts'
+import { containerKey, type MachineState } from './state.ts'
+import { mountDataset, mountpointOf, requireDataset, subtree } from './storage.ts'
 
 const poolPath = (pool: string): string => `/run/osctl/pools/${pool}`
 
@@ -21,6 +21,26 @@ function lxcConfig(spec: ContainerSpec, run: string): string {
     ...(spec.initCmd ? [`lxc.init.cmd = ${spec.initCmd.join(' ')}`] : []),
     '',
   ].join('\n')
+}
+
+/** @throws E_FAILED (permanent) without pool or `private`; E_IO (permanent) without log; E_NOT_FOUND (permanent) */
+function materialiseContainer(state: MachineState, spec: ContainerSpec, run: string): void {
+  const pool = state.derived[`${poolPath(spec.pool)}/dataset`]?.trim()
+  if (pool === undefined)
+    throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
+  mountDataset(state, spec.dataset)
+  for (const dataset of subtree(state, spec.dataset)) dataset.mounted = true
+  const root = requireDataset(state, spec.dataset)
+  if (root.modes['private'] === undefined) {
+    throw new HostError('E_FAILED', 'permanent', `${spec.dataset} has no directory private`)
+  }
+  const log = state.datasets[`${pool}/log`]
+  if (!log?.mounted) throw new HostError('E_IO', 'permanent', `the log dataset ${pool}/log is not mounted`)
+  log.files[`ct/${spec.ctid}.log`] = ''
+  state.derived[configPath(spec)] = lxcConfig(spec, run)
+  if (root.files['private/etc/hostname'] !== undefined) {
+    root.files['private/etc/hostname'] = `${spec.hostname}\n`
+  }
 }
 
 export function simulatedMaterialise(state: MachineState, calls: Calls): MaterialisePort {
@@ -50,21 +70,11 @@ export function simulatedMaterialise(state: MachineState, calls: Calls): Materia
           if (path.startsWith(`${poolPath(pool)}/`)) delete state.derived[path]
         }
       }),
-    container: (spec, run) =>
-      change('container', spec.ctid, () => {
-        if (state.derived[`${poolPath(spec.pool)}/dataset`] === undefined) {
-          throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
-        }
-        mountDataset(state, spec.dataset)
-        if (state.datasets[spec.dataset]?.modes['private'] === undefined) {
-          throw new HostError('E_FAILED', 'permanent', `${spec.dataset} has no directory private`)
-        }
-        for (const dataset of subtree(state, spec.dataset)) dataset.mounted = true
-        state.derived[configPath(spec)] = lxcConfig(spec, run)
-      }),
+    container: (spec, run) => change('container', spec.ctid, () => materialiseContainer(state, spec, run)),
     forgetContainer: (ref) =>
       change('forgetContainer', ref.ctid, () => {
         delete state.derived[configPath(ref)]
+        delete state.spool[containerKey(ref)]
       }),
   }
 }

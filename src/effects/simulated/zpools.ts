@@ -15,6 +15,13 @@ export function zpoolOf(state: MachineState, name: string): SimulatedZpool | und
   return state.zpools[name.split(/[/@]/)[0] ?? '']
 }
 
+/** @throws E_NOT_FOUND (permanent) */
+export function requireZpool(state: MachineState, name: string): SimulatedZpool {
+  const pool = state.zpools[name]
+  if (!pool) throw new HostError('E_NOT_FOUND', 'permanent', `cannot open '${name}': no such pool`)
+  return pool
+}
+
 export function usedBytes(state: MachineState, pool: string): number {
   let sum = 0
   for (const dataset of Object.values(state.datasets)) {
