@@ -20,6 +20,8 @@ export type Waiting = {
   readonly noWait: boolean
   /** Progress of the operation's effects. */
   readonly progress?: ((text: string, done: number | null, total: number | null, op: string) => void) | undefined
+  /** Told the operation's id as soon as it is committed. */
+  readonly accepted?: ((op: string) => void) | undefined
 }
 
 const REFUSALS_A_MINUTE = 20
@@ -98,6 +100,7 @@ export class Bus {
 
   async #follow(pool: Pool, stream: StreamId, op: string, seq: number, waiting: Waiting): Promise<Accepted> {
     const position = `${pool.name}:${seq}`
+    waiting.accepted?.(op)
     if (waiting.noWait) return { op, result: 'accepted', position, warnings: [] }
     const quiet = waiting.progress
       ? pool.engine.onProgress((from, of, done, total, text) => {
@@ -116,8 +119,8 @@ export class Bus {
   }
 }
 
-export function callError({ kind, code, message, state, possible }: Refusal): CallError {
-  return new CallError(kind, code, message, {
+export function callError({ kind, code, message, text, state, possible }: Refusal): CallError {
+  return new CallError(kind, code, text ?? message, {
     ...(state === undefined ? {} : { state }),
     ...(possible === undefined ? {} : { possible: [...possible] }),
   })

@@ -9,7 +9,7 @@ import type { HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import type { IdBlock } from '../events/types/config.ts'
 import type { LogStore } from '../events/log/store.ts'
-import { type Fact, eventVersions } from '../events/types/events.ts'
+import { type EventType, type Fact, eventVersions } from '../events/types/events.ts'
 import type { Actor } from '../events/types/actor.ts'
 import { decideCt } from '../machines/decide/container.ts'
 import type { Asked } from '../machines/decide/decision.ts'
@@ -25,6 +25,8 @@ import { shouldRun } from './reality.ts'
 import { Trash } from './trash.ts'
 
 export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
+/** Events after which shell completion offers other names. */
+const RENAMING: readonly EventType[] = ['CtCreateRequested', 'TrashAdded', 'UserDeleted', 'RepositoryAdded', 'RepositoryDeleted']
 const START_TIMEOUT_S = 120
 const STOP_TIMEOUT_S = 300
 
@@ -195,8 +197,9 @@ export class Daemon {
     const directory = `/${dataset}`
     const pool = new Pool(this.ports, { name, guid: facts?.guid ?? null, dataset, directory }, journal, () => this.#usersSync)
     journal.listen((committed) => {
-      if (committed.stored.some((event) => event.type === 'UserCreated' || event.type === 'UserDeleted')) void this.syncUsers()
-      this.#publishNames()
+      const types = new Set(committed.stored.map((event) => event.type))
+      if (types.has('UserCreated') || types.has('UserDeleted')) void this.syncUsers()
+      if (RENAMING.some((type) => types.has(type))) this.#publishNames()
     })
     if (journal.unavailable === null) await pool.begin()
     this.pools.set(name, pool)

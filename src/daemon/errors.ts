@@ -1,12 +1,10 @@
 /** Errors that a caller is told: one line, a kind, a stable code. Anything else is an internal error. */
-import type { ErrorKind, RpcErrorData } from '../rpc/errors.ts'
+import { type ErrorKind, type RpcErrorData, RpcError } from '../rpc/errors.ts'
 
-export class CallError extends Error {
-  readonly data: RpcErrorData
+export class CallError extends RpcError {
   constructor(kind: ErrorKind, code: string, message: string, more: Omit<RpcErrorData, 'kind' | 'code'> = {}) {
-    super(message)
+    super(message, { kind, code, ...more })
     this.name = 'CallError'
-    this.data = { kind, code, ...more }
   }
 }
 

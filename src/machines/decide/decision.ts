@@ -28,7 +28,10 @@ export type Asked = {
 export type Refusal = {
   readonly code: string
   readonly kind: 'refused' | 'not-found' | 'invalid'
+  /** For the log: the text with the state that refused. */
   readonly message: string
+  /** The reference's text alone, where `message` says more. */
+  readonly text?: string
   readonly state?: string
   readonly possible?: readonly string[]
 }
@@ -99,7 +102,7 @@ export function ctRefusal(ct: CtState, code: string, text: string): Refusal {
   const state = phaseOf(ct)
   const legal = possible(ct)
   const message = `${text} (state: ${state}; possible: ${legal.length > 0 ? legal.join(', ') : 'nothing until the operation ends'})`
-  return { code, kind: 'refused', message, state, possible: legal }
+  return { code, kind: 'refused', message, text, state, possible: legal }
 }
 
 /** A container that is busy names the operation that holds it, as the reference does its lock holder. */

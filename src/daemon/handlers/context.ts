@@ -1,0 +1,80 @@
+/** What all handlers share: finding the target, who asks, and how the answer waits. */
+import type { Actor } from '../../events/types/actor.ts'
+import type { Asked } from '../../machines/decide/decision.ts'
+import type { CtState } from '../../machines/container/machine.ts'
+import type { Call } from '../../rpc/call.ts'
+import type { Meta, MethodName, MethodParams } from '../../rpc/methods.ts'
+import type { MethodResult } from '../../rpc/results.ts'
+import type { Waiting } from '../bus.ts'
+import type { Daemon } from '../daemon.ts'
+import { CallError, notFound } from '../errors.ts'
+import type { Pool } from '../pool.ts'
+
+export type Handle<M extends MethodName> = (params: MethodParams<M>, call: Call) => Promise<MethodResult<M>>
+export type HandlersOf<M extends MethodName> = { [K in M]: Handle<K> }
+
+export function actorOf(call: Call, meta: Meta | undefined): Actor {
+  const claimed = {
+    ...(meta?.sudoUser === undefined ? {} : { sudoUser: meta.sudoUser }),
+    ...(meta?.sshClient === undefined ? {} : { sshClient: meta.sshClient }),
+    ...(meta?.reason === undefined ? {} : { reason: meta.reason }),
+  }
+  return Object.keys(claimed).length === 0 ? { verified: call.actor } : { verified: call.actor, claimed }
+}
+
+type WithMeta = { meta?: Meta | undefined }
+
+/** Everything but `meta` is recorded: no method of ours takes a secret as a parameter. */
+export function asked(daemon: Daemon, call: Call, command: string, params: WithMeta & Record<string, unknown>): Asked {
+  const { meta, ...args } = params
+  const known = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined))
+  return {
+    op: daemon.ports.ids.ulid(),
+    actor: actorOf(call, meta),
+    cli: meta?.cli ?? null,
+    key: meta?.key,
+    command,
+    args: known,
+  }
+}
+
+export function waiting(call: Call, meta: Meta | undefined): Waiting {
+  return {
+    noWait: meta?.noWait ?? false,
+    accepted: (op) => call.operation(op),
+    progress: (text, done, total) => call.progress(text, done ?? undefined, total),
+  }
+}
+
+export function refuseWhileStopping(daemon: Daemon): void {
+  if (daemon.stopping) throw new CallError('unavailable', 'E_SHUTDOWN', 'osctld is shutting down')
+}
+
+/** `id` or `pool:id`: the pool that holds it, and its ctid. Absent everywhere: the first pool, which refuses. */
+export function locate(daemon: Daemon, target: string): { pool: Pool; ctid: string } {
+  const colon = target.indexOf(':')
+  if (colon > 0) return { pool: daemon.pool(target.slice(0, colon)), ctid: target.slice(colon + 1) }
+  for (const pool of daemon.pools.values()) if (pool.journal.states.byCtid(target)) return { pool, ctid: target }
+  return { pool: daemon.poolOr(undefined), ctid: target }
+}
+
+export function locateCt(daemon: Daemon, target: string): { pool: Pool; ct: CtState } {
+  const { pool, ctid } = locate(daemon, target)
+  const ct = pool.journal.states.byCtid(ctid)
+  if (!ct) throw notFound('E_CT_NOT_FOUND', 'container not found')
+  return { pool, ct }
+}
+
+/** The named pools, or all. */
+export function poolsOf(daemon: Daemon, names: readonly string[] | undefined): Pool[] {
+  if (!names || names.length === 0) return [...daemon.pools.values()]
+  return names.map((name) => daemon.pool(name))
+}
+
+/** `name` or `pool:name` of something that lives on a pool. */
+export function named(daemon: Daemon, target: string, has: (pool: Pool, name: string) => boolean): { pool: Pool; name: string } {
+  const colon = target.indexOf(':')
+  if (colon > 0) return { pool: daemon.pool(target.slice(0, colon)), name: target.slice(colon + 1) }
+  for (const pool of daemon.pools.values()) if (has(pool, target)) return { pool, name: target }
+  return { pool: daemon.poolOr(undefined), name: target }
+}

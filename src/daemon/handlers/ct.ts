@@ -1,0 +1,185 @@
+/** Handlers of `ct …`. */
+import { isAbsolute } from 'node:path'
+import { decideCt, type CreateCommand, type CtCommand } from '../../machines/decide/container.ts'
+import type { Call } from '../../rpc/call.ts'
+import type { Meta, MethodParams } from '../../rpc/methods.ts'
+import type { Accepted, CtRow } from '../../rpc/results.ts'
+import type { Daemon } from '../daemon.ts'
+import { CallError, invalid, notFound, refused } from '../errors.ts'
+import { ctidOf } from '../fold.ts'
+import type { Pool } from '../pool.ts'
+import { findImage } from '../repository.ts'
+import { ctRow } from '../rows.ts'
+import { TRASH_AGE_MS } from '../trash.ts'
+import { asked, type HandlersOf, locate, locateCt, poolsOf, refuseWhileStopping, waiting } from './context.ts'
+
+/** No limit for the wait is a day: an effect always ends. */
+const LONGEST_START_S = 86_400
+const DEFAULT_START_S = 120
+/** Images that say no variant are of the index's default vendor and variant. */
+const DEFAULT_WISH = { version: 'stable', vendor: 'default', variant: 'default' } as const
+
+type Params = { meta?: Meta | undefined } & Record<string, unknown>
+
+export function ctHandlers(daemon: Daemon): HandlersOf<
+  | 'ct.list'
+  | 'ct.show'
+  | 'ct.new'
+  | 'ct.import'
+  | 'ct.delete'
+  | 'ct.start'
+  | 'ct.stop'
+  | 'ct.restart'
+  | 'ct.freeze'
+  | 'ct.unfreeze'
+  | 'ct.set'
+> {
+  const run = async (pool: Pool, command: CtCommand, name: string, params: Params, call: Call): Promise<Accepted> => {
+    refuseWhileStopping(daemon)
+    const ask = asked(daemon, call, name, params)
+    return await daemon.bus.run(pool, ask, (view) => decideCt(view, command, ask), waiting(call, params.meta))
+  }
+  const simple = (type: 'ct.freeze' | 'ct.unfreeze') => async (params: { id: string; meta?: Meta | undefined }, call: Call) => {
+    const { pool, ctid } = locate(daemon, params.id)
+    return await run(pool, { type, ctid }, type.replace('.', ' '), params, call)
+  }
+  return {
+    'ct.list': async (params) => list(daemon, params),
+    'ct.show': async ({ id }) => {
+      const { pool, ct } = locateCt(daemon, id)
+      return ctRow(pool, ct)
+    },
+    'ct.new': async (params, call) => {
+      const pool = daemon.poolOr(params.pool)
+      const command = await creation(daemon, pool, params)
+      return await run(pool, command, 'ct new', params, call)
+    },
+    'ct.import': async (params, call) => {
+      const pool = daemon.poolOr(params.pool)
+      const command = await importation(daemon, pool, params)
+      return await run(pool, command, 'ct import', params, call)
+    },
+    'ct.delete': async (params, call) => {
+      const { pool, ctid } = locate(daemon, params.id)
+      const accepted = await run(pool, { type: 'ct.delete', ctid, force: params.force }, 'ct del', params, call)
+      const trash = { name: `${ctid}.${accepted.op}`, expires_at: daemon.ports.clock.wall() + TRASH_AGE_MS }
+      return { ...accepted, trash }
+    },
+    'ct.start': async (params, call) => {
+      const { pool, ctid } = locate(daemon, params.id)
+      const timeoutSeconds = startTimeout(params.waitSeconds)
+      const command = { type: 'ct.start', ctid, run: daemon.ports.ids.ulid(), timeoutSeconds } as const
+      return await run(pool, command, 'ct start', withoutWait(params, params.waitSeconds), call)
+    },
+    'ct.stop': async (params, call) => {
+      const { pool, ctid } = locate(daemon, params.id)
+      const { mode, timeoutSeconds } = params
+      return await run(pool, { type: 'ct.stop', ctid, mode, timeoutSeconds }, 'ct stop', params, call)
+    },
+    'ct.restart': async (params, call) => {
+      const { pool, ctid } = locate(daemon, params.id)
+      const { mode, timeoutSeconds } = params
+      const startTimeoutSeconds = startTimeout(params.waitSeconds)
+      const again = { run: daemon.ports.ids.ulid(), startTimeoutSeconds, mode, timeoutSeconds }
+      return await run(pool, { type: 'ct.restart', ctid, ...again }, 'ct restart', withoutWait(params, params.waitSeconds), call)
+    },
+    'ct.freeze': simple('ct.freeze'),
+    'ct.unfreeze': simple('ct.unfreeze'),
+    'ct.set': async (params, call) => {
+      const { pool, ctid } = locate(daemon, params.id)
+      return await run(pool, { type: 'ct.set', ctid, set: params.set }, 'ct set', params, call)
+    },
+  }
+}
+
+/** `-w 0` does not wait for the start; the start itself then has the usual time. */
+const startTimeout = (wait: number | null): number => (wait === null ? LONGEST_START_S : wait === 0 ? DEFAULT_START_S : wait)
+
+const withoutWait = <P extends Params>(params: P, wait: number | null): P =>
+  wait === 0 ? { ...params, meta: { ...params.meta, noWait: true } } : params
+
+function list(daemon: Daemon, params: MethodParams<'ct.list'>): CtRow[] {
+  const rows = poolsOf(daemon, params.pools).flatMap((pool) => pool.containers().map((ct) => ctRow(pool, ct)))
+  const wanted = (values: readonly string[] | undefined, value: string): boolean => !values || values.includes(value)
+  const byId = (row: CtRow): boolean => !params.ids || params.ids.includes(row.id) || params.ids.includes(`${row.pool}:${row.id}`)
+  return rows.filter(
+    (row) =>
+      byId(row) &&
+      wanted(params.users, row.user) &&
+      wanted(params.groups, row.group) &&
+      wanted(params.distributions, row.distribution) &&
+      wanted(params.versions, row.version) &&
+      wanted(params.states, row.state),
+  )
+}
+
+async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new'>): Promise<CreateCommand> {
+  const { host, clock } = daemon.ports
+  const arch = params.arch ?? 'x86_64'
+  if (params.skipImage) {
+    const { distribution, version } = params
+    if (distribution === undefined) throw invalid('E_DISTRIBUTION', 'provide distribution')
+    if (version === undefined) throw invalid('E_VERSION', 'provide distribution version')
+    return { ...base(daemon, pool, params.id, params.user), distribution, version, arch, initCmd: null, source: { from: 'empty' } }
+  }
+  if (params.distribution === undefined) throw invalid('E_DISTRIBUTION', 'provide distribution')
+  const { repositories } = pool.journal.states.pool().context
+  const wanted = params.repository ?? null
+  if (wanted !== null && !repositories[wanted]) {
+    throw notFound('E_REPO_NOT_FOUND', `repository not found: ${wanted} (there are: ${Object.keys(repositories).join(', ')})`)
+  }
+  const { distribution, version, vendor, variant } = params
+  const wish = {
+    distribution,
+    arch,
+    version: version ?? DEFAULT_WISH.version,
+    vendor: vendor ?? DEFAULT_WISH.vendor,
+    variant: variant ?? DEFAULT_WISH.variant,
+  }
+  const { image, problems } = await findImage(host, repositories, wanted, wish, clock.wall())
+  if (!image) {
+    const why = problems.length > 0 ? `: ${problems.join('; ')}` : ` (osctl repo images ls ${wanted ?? 'default'} shows what is there)`
+    throw notFound('E_IMAGE_NOT_FOUND', `image not found in searched repositories${why}`)
+  }
+  const source = { from: 'repository', image } as const
+  return { ...base(daemon, pool, params.id, params.user), distribution, version: image.version, arch, initCmd: null, source }
+}
+
+function base(daemon: Daemon, pool: Pool, ctid: string, user: string | undefined) {
+  if (user !== undefined && !pool.journal.states.pool().context.users[user]) {
+    throw notFound('E_USER_NOT_FOUND', `user not found: ${user} (without --user the container gets a user of its own)`)
+  }
+  return {
+    type: 'ct.create',
+    id: daemon.ports.ids.ulid(),
+    ctid,
+    user: user ?? null,
+    group: '/default',
+    foreignBlocks: daemon.foreignBlocks(pool),
+  } as const
+}
+
+async function importation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.import'>): Promise<CreateCommand> {
+  if (!isAbsolute(params.file)) throw invalid('E_FILE', 'the file is named by its absolute path')
+  const { initCmd, containerId, distribution, version, arch, format, bytes, datasets, snapshots } = await inspected(daemon, params.file)
+  const ctid = params.id ?? containerId
+  if (ctid === null) throw refused('E_NO_ID', 'the image does not include container id, specify it')
+  return {
+    ...base(daemon, pool, ctid, params.user),
+    distribution: distribution ?? 'other',
+    version: version ?? 'unknown',
+    arch: arch ?? 'x86_64',
+    initCmd,
+    source: { from: 'file', file: { path: params.file, format, bytes, datasets, snapshots } },
+  }
+}
+
+async function inspected(daemon: Daemon, file: string) {
+  try {
+    return await daemon.ports.host.images.inspect(file)
+  } catch (error) {
+    throw new CallError('failed', 'E_BAD_IMAGE', `${file}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+export { ctidOf }

@@ -1,0 +1,162 @@
+/** Handlers of `pool …`, `user`, `id-range`, `repo`, `trash-bin`. */
+import { decidePool, type PoolCommand } from '../../machines/decide/pool.ts'
+import type { Call } from '../../rpc/call.ts'
+import type { Meta } from '../../rpc/methods.ts'
+import type { Accepted, ImageRow } from '../../rpc/results.ts'
+import type { Daemon } from '../daemon.ts'
+import { invalid, notFound } from '../errors.ts'
+import type { Pool } from '../pool.ts'
+import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
+import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../rows.ts'
+import { asked, type HandlersOf, named, poolsOf, refuseWhileStopping, waiting } from './context.ts'
+
+const done = (op: string | null, warnings: string[] = []): Accepted => ({ op, result: 'done', position: null, warnings })
+
+type PoolMethods =
+  | 'pool.list'
+  | 'pool.show'
+  | 'pool.install'
+  | 'pool.uninstall'
+  | 'pool.import'
+  | 'pool.export'
+  | 'pool.set'
+
+export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
+  return {
+    'pool.list': async ({ names }) => await Promise.all(poolsOf(daemon, names).map(poolRow)),
+    'pool.show': async ({ name }) => await poolRow(daemon.pool(name)),
+    'pool.install': async (params, call) => {
+      refuseWhileStopping(daemon)
+      const ask = asked(daemon, call, 'pool install', params)
+      await daemon.install(params.name, params.dataset ?? null, ask)
+      return done(ask.op)
+    },
+    'pool.uninstall': async (params, call) => {
+      refuseWhileStopping(daemon)
+      const ask = asked(daemon, call, 'pool uninstall', params)
+      await daemon.uninstall(params.name, ask)
+      return done(ask.op)
+    },
+    'pool.import': async (params) => {
+      refuseWhileStopping(daemon)
+      if (params.all) {
+        await daemon.importAll(params.autostart)
+        return done(null, [...daemon.problems].map(([pool, problem]) => `${pool}: ${problem}`))
+      }
+      if (params.name === undefined) throw invalid('E_POOL', 'missing argument <pool> (or --all)')
+      await daemon.import(params.name, params.autostart)
+      return done(null)
+    },
+    'pool.export': async (params, call) => {
+      if (params.ifImported && !daemon.pools.has(params.name)) return { op: null, result: 'noop', position: null, warnings: [] }
+      const ask = asked(daemon, call, 'pool export', params)
+      const { force, stopContainers } = params
+      await daemon.export(params.name, { force, stopContainers }, ask)
+      return done(ask.op)
+    },
+    'pool.set': async (params, call) => {
+      const pool = daemon.pool(params.name)
+      const { parallelStart, parallelStop, attrs } = params.set
+      const set = {
+        ...(parallelStart === undefined ? {} : { parallelStart: parallelStart ?? 2 }),
+        ...(parallelStop === undefined ? {} : { parallelStop: parallelStop ?? 4 }),
+        ...(attrs === undefined ? {} : { attrs }),
+      }
+      return await decided(daemon, pool, { type: 'pool.set', set }, 'pool set', params, call)
+    },
+  }
+}
+
+async function decided(
+  daemon: Daemon,
+  pool: Pool,
+  command: PoolCommand,
+  name: string,
+  params: { meta?: Meta | undefined } & Record<string, unknown>,
+  call: Call,
+): Promise<Accepted> {
+  refuseWhileStopping(daemon)
+  const ask = asked(daemon, call, name, params)
+  return await daemon.bus.run(pool, ask, (view) => decidePool(view, command, ask), waiting(call, params.meta))
+}
+
+type EntityMethods =
+  | 'user.list'
+  | 'id-range.list'
+  | 'repo.list'
+  | 'repo.add'
+  | 'repo.delete'
+  | 'repo.enable'
+  | 'repo.disable'
+  | 'repo.images'
+  | 'trash.list'
+  | 'trash.prune'
+
+export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
+  const filtered = <T extends { name: string }>(rows: T[], names: readonly string[] | undefined): T[] =>
+    names && names.length > 0 ? rows.filter((row) => names.includes(row.name)) : rows
+  const repository = (target: string) =>
+    named(daemon, target, (pool, name) => pool.journal.states.pool().context.repositories[name] !== undefined)
+  const toggle = (enabled: boolean) => async (params: { name: string; meta?: Meta | undefined }, call: Call) => {
+    const { pool, name } = repository(params.name)
+    return await decided(daemon, pool, { type: 'repo.set', name, enabled }, enabled ? 'repo enable' : 'repo disable', params, call)
+  }
+  return {
+    'user.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(userRows), names),
+    'id-range.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(idRangeRows), names),
+    'repo.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(repoRows), names),
+    'repo.add': async (params, call) => {
+      const { name, url } = params
+      checkUrl(url)
+      return await decided(daemon, daemon.poolOr(params.pool), { type: 'repo.add', name, url }, 'repo add', params, call)
+    },
+    'repo.delete': async (params, call) => {
+      const { pool, name } = repository(params.name)
+      return await decided(daemon, pool, { type: 'repo.delete', name }, 'repo del', params, call)
+    },
+    'repo.enable': toggle(true),
+    'repo.disable': toggle(false),
+    'repo.images': async (params) => {
+      const { pool, name } = repository(params.name)
+      return await images(daemon, pool, name, params)
+    },
+    'trash.list': async ({ pools }) => poolsOf(daemon, pools).flatMap(trashRows),
+    'trash.prune': async (params, call) => {
+      let last = done(null)
+      for (const pool of poolsOf(daemon, params.pools)) {
+        const names = Object.keys(pool.journal.states.pool().context.trash)
+        last = await decided(daemon, pool, { type: 'trash.prune', names, why: 'command' }, 'trash-bin prune', params, call)
+      }
+      return last
+    },
+  }
+}
+
+/** A repository is http, https, or a directory of the host; credentials in it would end up in the log (DESIGN D13). */
+function checkUrl(url: string): void {
+  if (url.startsWith('/') || url.startsWith('simulated://')) return
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) {
+    throw invalid('E_URL', `not a repository address: ${url} (http://…, https://… or an absolute directory)`)
+  }
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw invalid('E_URL_USERINFO', 'a repository address must not carry a user name or password: it would stand in the log')
+  }
+}
+
+type ImageQuery = { distribution?: string | undefined; version?: string | undefined; arch?: string | undefined; vendor?: string | undefined; variant?: string | undefined; tag?: string | undefined; cached?: boolean | undefined }
+
+async function images(daemon: Daemon, pool: Pool, name: string, query: ImageQuery): Promise<ImageRow[]> {
+  const state = pool.journal.states.pool().context
+  const repository = state.repositories[name]
+  if (!repository) throw notFound('E_REPO_NOT_FOUND', 'repository not found')
+  const index = await readIndex(daemon.ports.host, repository.url, AbortSignal.timeout(30_000))
+  const day = dayOf(daemon.ports.clock.wall())
+  const rows = matching(index, query).map((image): ImageRow => {
+    const found = imageOf(name, repository.url, image, day)
+    const { vendor, variant, arch, distribution, version, tags } = image
+    const cached = found !== null && state.images[found.key] !== undefined
+    return { vendor, variant, arch, distribution, version, tags: tags.join(','), cached }
+  })
+  return query.cached === undefined ? rows : rows.filter((row) => row.cached === query.cached)
+}
