@@ -10,6 +10,7 @@
  */
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ContainerRef } from '../host.ts'
 import { killCgroup, makeCgroup, removeCgroup } from './cgroup.ts'
 import { systemError, unless } from './errors.ts'
 import { CGROUP, effectCgroup, effectDirectory, type Paths } from './paths.ts'

@@ -43,7 +43,9 @@ export type LinuxOptions = {
   readonly log?: (message: string) => void
 }
 
-const beside = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+/** Written out so that the build finds them: in a bundle these name the copies in dist/. */
+const HOOKS = fileURLToPath(new URL('../../hooks/', import.meta.url))
+const HELPER = fileURLToPath(new URL('./helper/main.ts', import.meta.url))
 
 async function cgroupRoot(): Promise<string> {
   const found = findCgroup2(await readFile('/proc/self/mountinfo', 'utf8'))
@@ -70,16 +72,16 @@ export async function linuxHost(options: LinuxOptions = {}): Promise<Host> {
   }
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
   const hostId = await readHostId(paths.etc)
-  const fences = makeFences(paths, isRunning)
+  const fences = makeFences(paths, (claim) => isRunning(paths, bootId, claim))
   const run = effectRunner(fences)
   const zfs = linuxZfs(run)
-  const hooks = options.hooks ?? beside('../../hooks')
+  const hooks = options.hooks ?? HOOKS
   const stops = new Set<() => void>()
   return {
     simulated: false,
     zfs,
     lxc: linuxLxc(paths, bootId, run, fences),
-    images: linuxImages({ paths, run, zfs, helper: options.helper ?? beside('./helper/main.ts'), hooks }),
+    images: linuxImages({ paths, run, zfs, helper: options.helper ?? HELPER, hooks }),
     materialise: linuxMaterialise({
       paths,
       hooks,

@@ -21,7 +21,7 @@ import {
   type LxcPort,
 } from '../host.ts'
 import { events, killCgroup, makeCgroup } from './cgroup.ts'
-import { type EffectRunner, query } from './exec.ts'
+import type { EffectRunner } from './exec.ts'
 import type { Claim, Fences } from './fence.ts'
 import { cgroupOf, inspect } from './inspect.ts'
 import { logReasons } from './lxc-config.ts'
@@ -31,15 +31,13 @@ const KILL_TIMEOUT_MS = 20_000
 const SETTLE_TIMEOUT_MS = 15_000
 const LOG_TAIL_BYTES = 64 * 1024
 
-/** RUNNING by LXC's own word: decides what a fence does with a claim. One process, at recovery only. */
-export async function isRunning(claim: Claim): Promise<boolean> {
-  try {
-    const argv: [string, ...string[]] = ['lxc-info', '-P', claim.lxcPath, '-n', claim.ctid, '-s', '-H']
-    const { stdout } = await query({ argv, timeoutMs: 10_000 })
-    return stdout.trim() === 'RUNNING' || stdout.trim() === 'FROZEN'
-  } catch {
-    return false
-  }
+/**
+ * Whether a claimed container runs, which decides what a fence does with it. Not by `lxc-info`: the monitor
+ * does not answer while a hook of the start still works, and that is just when it is asked.
+ */
+export async function isRunning(paths: Paths, bootId: string, claim: Claim): Promise<boolean> {
+  const seen = await inspect(paths, bootId, claim.ref)
+  return seen.runName === claim.run && ['running', 'freezing', 'frozen'].includes(seen.state)
 }
 
 async function logTail(paths: Paths, spec: ContainerRef): Promise<string> {
@@ -125,12 +123,8 @@ export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences
     // A cgroup of the run before would keep its counters, and LXC refuses one that is there.
     await killCgroup(join(paths.cgroup, cgroup), KILL_TIMEOUT_MS)
     await makeCgroup(paths.cgroup, cgroup)
-    await fences.claim(fence.intent, {
-      cgroup,
-      lxcPath: lxcPath(paths, spec.pool),
-      ctid: spec.ctid,
-      run: name,
-    })
+    const ref = { pool: spec.pool, id: spec.id, ctid: spec.ctid }
+    await fences.claim(fence.intent, { cgroup, ref, run: name })
     try {
       return await launch(spec, name, timeoutSeconds, fence)
     } catch (error) {

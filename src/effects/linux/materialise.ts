@@ -2,7 +2,7 @@
  * Derived host state (DESIGN D11): compare what is wanted with what is there, and apply. Nothing of it is
  * recorded and all of it may be deleted: the next start or the next start of the daemon makes it again.
  */
-import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type ContainerRef,
@@ -63,6 +63,18 @@ async function loadProfile(options: MaterialiseOptions): Promise<string | null> 
     'permanent',
     `AppArmor is on, but profile ${APPARMOR_PROFILE} is in none of ${places}`,
   )
+}
+
+/**
+ * LXC puts its cgroups below that of pid 1 (LXC 6.0, cgfsng: all but systemd's `/init.scope`). Where a boot
+ * script moved pid 1 elsewhere, it goes back to the root, which is exempt from the rule that a cgroup has
+ * either processes or children.
+ */
+async function homePidOne(options: MaterialiseOptions): Promise<void> {
+  const cgroup = /^0::(.*)$/m.exec((await readText('/proc/1/cgroup')) ?? '')?.[1] ?? '/'
+  if (cgroup === '/' || cgroup === '/init.scope') return
+  await writeFile(join(options.paths.cgroup, 'cgroup.procs'), '1')
+  options.log(`pid 1 was in cgroup ${cgroup}; it is in / now, for LXC builds its cgroups below it`)
 }
 
 async function copyHooks(options: MaterialiseOptions): Promise<void> {
@@ -130,7 +142,8 @@ export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
     const dataset = datasets.get(spec.pool)
     if (dataset === undefined)
       throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
-    await zfs.mount(spec.dataset)
+    // The usual case costs no process: a container's dataset stays mounted when it stops.
+    if ((await mountedAt(spec.dataset)) === null) await zfs.mount(spec.dataset)
     const directory = await privateDirectory(spec.dataset)
     const logFile = await emptyLog(dataset, spec.ctid)
     await makeCgroup(paths.cgroup, at.containerCgroup(spec))
@@ -168,6 +181,7 @@ export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
         [join(paths.run, 'pools')]: 0o711,
       })
       await copyHooks(options)
+      await homePidOne(options)
       await makeCgroup(paths.cgroup, `${at.CGROUP}/effects`)
       apparmor = await loadProfile(options)
       const mounted = await readFile('/proc/self/mountinfo', 'utf8')

@@ -13,8 +13,8 @@ local order = {}
 local found = nil
 
 if not zfs.exists(name) then return 'absent' end
-local seen = tostring(zfs.get_prop(name, 'guid'))
-if seen ~= guid then return 'guid ' .. seen end
+local seen = 'guid ' .. tostring(zfs.get_prop(name, 'guid'))
+if seen ~= guid then return seen end
 
 local function look(snapshot)
   for clone in zfs.list.clones(snapshot) do found = 'clone ' .. clone .. ' of ' .. snapshot end
@@ -37,8 +37,8 @@ end
 return 'done'
 `
 
-/** A guid as Lua prints it. @pure */
-export const signedGuid = (guid: string): string => BigInt.asIntN(64, BigInt(guid)).toString()
+/** A guid as the program compares it. The word in front keeps a negative number from being an option. @pure */
+export const guidArgument = (guid: string): string => `guid ${BigInt.asIntN(64, BigInt(guid))}`
 
 export type DestroyAnswer =
   | { is: 'done' | 'absent' }

@@ -43,7 +43,7 @@ export function parseZfsGet(json: string): Dataset[] {
 export type Mount = { source: string; target: string; type: string }
 
 /** proc_pid_mountinfo(5) escapes blank, tab, newline and backslash as octal. */
-const unescape = (text: string): string =>
+const unescapeOctal = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 
 /** Reads /proc/self/mountinfo, in mount order. */
@@ -54,7 +54,7 @@ export function parseMountinfo(text: string): Mount[] {
     const target = left.split(' ')[4]
     const [type, source] = right.split(' ')
     if (target === undefined || type === undefined || source === undefined) continue
-    mounts.push({ source: unescape(source), target: unescape(target), type })
+    mounts.push({ source: unescapeOctal(source), target: unescapeOctal(target), type })
   }
   return mounts
 }

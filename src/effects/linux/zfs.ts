@@ -11,7 +11,7 @@ import { mkdir, open, readFile, rmdir } from 'node:fs/promises'
 import { type Dataset, type Fence, HostError, type PoolFacts, type ZfsPort } from '../host.ts'
 import { unless } from './errors.ts'
 import { type EffectRunner, query } from './exec.ts'
-import { DESTROY_PROGRAM, parseDestroyAnswer, signedGuid } from './zfs-destroy.ts'
+import { DESTROY_PROGRAM, guidArgument, parseDestroyAnswer } from './zfs-destroy.ts'
 import { type Mount, parseMountinfo, parseZfsGet } from './zfs-parse.ts'
 import { markedPools, poolFacts } from './zfs-pool.ts'
 
@@ -115,7 +115,7 @@ async function destroy(name: string, guid: string, fence: Fence, run: EffectRunn
     if (busy && seen?.guid === guid)
       throw new HostError('E_BUSY', 'transient', `${busy.source} is mounted on ${busy.target}`)
   }
-  const argv: [string, ...string[]] = ['zfs', 'program', '-j', pool, '-', name, signedGuid(guid)]
+  const argv: [string, ...string[]] = ['zfs', 'program', '-j', pool, '-', name, guidArgument(guid)]
   const answer = parseDestroyAnswer((await run({ argv, stdin: DESTROY_PROGRAM }, fence)).stdout)
   if (answer.is === 'other') {
     throw new HostError(
