@@ -159,9 +159,8 @@ export class Daemon {
     const pool = await this.#attach(name, dataset ?? name, true)
     try {
       await this.#resumeInstallation(pool)
-      const repository = this.ports.host.simulated ? 'simulated://default' : DEFAULT_REPOSITORY
       if (lifeOf(pool.journal.states.pool()) !== 'closed') {
-        const command = { type: 'pool.install', pool: name, dataset, repository } as const
+        const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
         await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: false })
       }
       await this.#open(pool, false)

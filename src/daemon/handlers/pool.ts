@@ -134,7 +134,7 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
 
 /** A repository is http, https, or a directory of the host; credentials in it would end up in the log (DESIGN D13). */
 function checkUrl(url: string): void {
-  if (url.startsWith('/') || url.startsWith('simulated://')) return
+  if (url.startsWith('/')) return
   const parsed = URL.canParse(url) ? new URL(url) : null
   if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) {
     throw invalid('E_URL', `not a repository address: ${url} (http://…, https://… or an absolute directory)`)

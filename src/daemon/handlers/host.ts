@@ -1,0 +1,71 @@
+/** Handlers about the daemon and its host: ping, status, healthcheck, debug, shutdown. */
+import { exists, lifeOf } from '../../machines/life.ts'
+import { mermaid } from '../../machines/mermaid.ts'
+import { PROTOCOL } from '../../rpc/protocol.ts'
+import type { HealthRow } from '../../rpc/results.ts'
+import type { Daemon } from '../daemon.ts'
+import { ctidOf, streamOfCt } from '../fold.ts'
+import type { Pool } from '../pool.ts'
+import { shouldRun, refOf } from '../reality.ts'
+import { asked, type HandlersOf, poolsOf } from './context.ts'
+
+export function hostHandlers(daemon: Daemon, pid: number): HandlersOf<'ping' | 'status' | 'healthcheck' | 'debug.machine' | 'shutdown'> {
+  return {
+    ping: async () => 'pong',
+    status: async () => ({
+      version: daemon.ports.version,
+      protocol: PROTOCOL,
+      simulated: daemon.ports.host.simulated,
+      pid,
+      uptimeSeconds: Math.round((daemon.ports.clock.wall() - daemon.startedAt) / 1000),
+      pools: [...daemon.pools.keys()],
+      problems: [...daemon.problems].map(([name, problem]) => `${name}: ${problem}`),
+    }),
+    healthcheck: async ({ pools }) => {
+      const own = [...daemon.problems].map(([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem }))
+      const rows = await Promise.all(poolsOf(daemon, pools).map((pool) => health(daemon, pool)))
+      return [...own, ...rows.flat()]
+    },
+    'debug.machine': async ({ machine }) => mermaid(machine),
+    shutdown: async (params, call) => {
+      const warnings: string[] = []
+      for (const name of [...daemon.pools.keys()]) {
+        const ask = asked(daemon, call, 'shutdown', params)
+        await daemon
+          .export(name, { force: true, stopContainers: true }, ask)
+          .catch((error) => warnings.push(`${name}: ${error instanceof Error ? error.message : String(error)}`))
+      }
+      return { op: null, result: 'done', position: null, warnings }
+    },
+  }
+}
+
+/** Compares what the log says with what the host shows; changes nothing. */
+async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
+  const rows: HealthRow[] = []
+  const say = (entity: string, id: string | null, problem: string): void => {
+    rows.push({ pool: pool.name, entity, id, problem })
+  }
+  const { host } = daemon.ports
+  if (pool.journal.unavailable !== null) say('log', null, pool.journal.unavailable)
+  for (const { stream, seq, why } of pool.journal.fold.quarantined.values()) say('stream', stream, `quarantined at ${pool.name}:${seq}: ${why}`)
+  const facts = await host.zfs.pool(pool.name)
+  if (!facts) say('zpool', pool.name, 'not imported in ZFS')
+  else if (facts.health !== 'ONLINE') say('zpool', pool.name, `health is ${facts.health}`)
+  const datasets = new Map((await host.zfs.list(pool.dataset)).map((dataset) => [dataset.name, dataset]))
+  for (const ct of pool.containers()) {
+    if (!exists(ct) || lifeOf(ct) === 'creating') continue
+    const ctid = ctidOf(ct)
+    const dataset = datasets.get(`${pool.dataset}/ct/${ctid}`)
+    if (!dataset) say('container', ctid, 'its dataset is missing')
+    else if (dataset.guid !== ct.context.dataset) say('container', ctid, `its dataset is another one (guid ${dataset.guid}, not ${ct.context.dataset})`)
+    const doubt = ct.context.op?.pending?.inDoubt
+    if (doubt) say('operation', ct.context.op?.id ?? null, `${ctid} is in doubt: ${doubt}`)
+    if (ct.context.op) continue
+    const seen = await host.lxc.inspect(refOf(pool.name, ct))
+    const runs = seen.state !== 'stopped'
+    if (runs !== shouldRun(ct)) say('container', ctid, `is ${seen.state}, and should be ${lifeOf(ct)}`)
+    if (pool.journal.fold.quarantined.has(streamOfCt(ct))) continue
+  }
+  return rows
+}
