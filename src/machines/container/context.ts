@@ -29,6 +29,8 @@ export type CtContext = {
   /** The run to start with next, asked for by a restart. */
   readonly nextRun: { readonly name: string; readonly timeoutSeconds: number } | null
   readonly stop: EventData<'CtStopRequested'> | null
+  /** It was frozen when the present stop began: where a failed stop goes back to. */
+  readonly wasFrozen: boolean
   readonly trash: string | null
   /** Boot id at which a running container was lost with its host. */
   readonly lostAt: string | null
@@ -51,6 +53,7 @@ export const emptyContext = (): CtContext => ({
   run: null,
   nextRun: null,
   stop: null,
+  wasFrozen: false,
   trash: null,
   lostAt: null,
   lostRebooting: false,

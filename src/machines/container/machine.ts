@@ -20,6 +20,12 @@ const of = <T extends Seen['type']>(event: Seen, type: T): Extract<Seen, { type:
   return event as Extract<Seen, { type: T }>
 }
 
+/** What a container that runs no more forgets. */
+const ENDED = { run: null, stop: null, wasFrozen: false } as const
+
+const isThisRun = (context: CtContext, event: Seen): boolean =>
+  context.run !== null && 'run' in event && event.run === context.run.name
+
 const base = setup({
   types: { context: {} as CtContext, events: {} as Seen },
   actions: {
@@ -61,6 +67,7 @@ const base = setup({
       const { mode, timeoutSeconds } = of(event, 'CtStopRequested')
       return { stop: { mode, timeoutSeconds } }
     }),
+    wasFrozen: assign({ wasFrozen: true }),
     planDelete: assign(({ event }) => ({
       trash: of(event, 'CtDeleteRequested').trash,
       stop: { mode: 'kill' as const, timeoutSeconds: 0 },
@@ -68,7 +75,8 @@ const base = setup({
     runs: assign(({ context, event }) => {
       const fact = of(event, 'EffectSucceeded')
       const name = must(context.nextRun, 'next run').name
-      return { run: { name, evidence: fact.evidence as RunEvidence, startedAt: fact.meta.t }, nextRun: null, lastExit: null }
+      const run = { name, evidence: fact.evidence as RunEvidence, startedAt: fact.meta.t }
+      return { run, nextRun: null, stop: null, lastExit: null }
     }),
     runsAgain: assign(({ context, event }) => {
       const fact = of(event, 'CtRebooted')
@@ -77,17 +85,23 @@ const base = setup({
     adopt: assign(({ context, event }) => ({
       run: { ...must(context.run, 'run'), evidence: of(event, 'CtAdopted').evidence },
     })),
-    ended: assign(({ event }) => ({ run: null, nextRun: null, stop: null, lastExit: { target: 'stop' as const, t: event.meta.t } })),
-    notStarted: assign({ nextRun: null }),
-    endedForRestart: assign({ run: null, stop: null }),
-    stopForgotten: assign({ stop: null, nextRun: null }),
+    ended: assign(({ event }) => ({ ...ENDED, nextRun: null, lastExit: { target: 'stop' as const, t: event.meta.t } })),
+    notStarted: assign({ nextRun: null, stop: null }),
+    endedForRestart: assign(ENDED),
+    /** A start that was overtaken by the stop may have made a run all the same: it keeps its name. */
+    stopForgotten: assign(({ context: { run, nextRun } }) => ({
+      run: run ?? (nextRun ? { name: nextRun.name, evidence: null, startedAt: null } : null),
+      nextRun: null,
+      stop: null,
+      wasFrozen: false,
+    })),
     exited: assign(({ event }) => {
       const { target, meta } = of(event, 'CtExited')
       return target === 'reboot'
         ? { lastExit: { target, t: meta.t } }
-        : { run: null, stop: null, nextRun: null, lastExit: { target, t: meta.t } }
+        : { ...ENDED, nextRun: null, lastExit: { target, t: meta.t } }
     }),
-    lost: assign(({ event }) => ({ run: null, stop: null, lostAt: of(event, 'CtLost').bootId })),
+    lost: assign(({ event }) => ({ ...ENDED, lostAt: of(event, 'CtLost').bootId })),
     lostInReboot: assign({ lostRebooting: true }),
     forget: assign({ dataset: null, run: null }),
     opBegin: assign(({ event }) => ({ op: begin(of(event, 'CommandAccepted')) })),
@@ -116,8 +130,18 @@ const base = setup({
       if (event.type === 'EffectFailed') return isAwaited(context.op, event) && nextToUndo(failed(context.op, event)) === null
       return event.type === 'EffectSucceeded' && isAwaited(context.op, event) && nextToUndo(succeeded(context.op, event)) === null
     },
-    toReboot: ({ event }) => of(event, 'CtExited').target === 'reboot',
-    adoptedFrozen: ({ event }) => of(event, 'CtAdopted').frozen,
+    /** News of an earlier run can arrive late: it says nothing about this one. */
+    thisRun: ({ context, event }) => isThisRun(context, event),
+    toReboot: ({ context, event }) => isThisRun(context, event) && of(event, 'CtExited').target === 'reboot',
+    adoptedFrozen: ({ context, event }) => isThisRun(context, event) && of(event, 'CtAdopted').frozen,
+    wasFrozen: ({ context, event }) => isAwaited(context.op, event) && context.wasFrozen,
+    /** The run that has the old settings is over. A reboot from inside keeps what it was started with. */
+    runReplaced: ({ context, event }) => {
+      const { op } = context
+      if (event.type === 'CtExited' && event.target === 'reboot') return false
+      if (event.type !== 'EffectSucceeded') return isThisRun(context, event) && !op?.pending
+      return isAwaited(op, event) && (op?.pending?.kind === 'lxc.start' || op?.pending?.kind === 'lxc.stop')
+    },
     runs: ({ context }) => context.run !== null,
   },
 })
@@ -129,6 +153,12 @@ const intend = (make: (c: CtContext) => Wanted) =>
 const orUndo = [
   { guard: 'nothingToUndo', target: '#ct.life.gone' },
   { guard: 'awaited', target: '#ct.life.creating.undoing' },
+] as const
+
+/** A container that would not stop is where it was. */
+const notStopped = [
+  { guard: 'wasFrozen', target: '#ct.life.frozen', actions: 'stopForgotten' },
+  { guard: 'awaited', target: '#ct.life.running', actions: 'stopForgotten' },
 ] as const
 
 const { createMachine } = base
@@ -167,10 +197,9 @@ export const containerMachine = createMachine({
             restartNeeded: {
               on: {
                 CtConfigSet: { actions: 'configure' },
-                CtStartRequested: 'inSync',
-                CtRestartRequested: 'inSync',
-                CtExited: 'inSync',
-                CtLost: 'inSync',
+                EffectSucceeded: { guard: 'runReplaced', target: 'inSync' },
+                CtExited: { guard: 'runReplaced', target: 'inSync' },
+                CtLost: { guard: 'runReplaced', target: 'inSync' },
               },
             },
           },
@@ -291,23 +320,26 @@ export const containerMachine = createMachine({
             CtDeleteRequested: { target: 'deleting.stopping', actions: 'planDelete' },
             CtExited: [
               { guard: 'toReboot', target: 'rebooting', actions: 'exited' },
-              { target: 'stopped', actions: 'exited' },
+              { guard: 'thisRun', target: 'stopped', actions: 'exited' },
             ],
-            CtRebooted: { actions: 'runsAgain' },
+            CtRebooted: { guard: 'thisRun', actions: 'runsAgain' },
             CtAdopted: [
               { guard: 'adoptedFrozen', target: 'frozen', actions: 'adopt' },
-              { actions: 'adopt' },
+              { guard: 'thisRun', actions: 'adopt' },
             ],
-            CtLost: { target: 'stopped', actions: 'lost' },
+            CtLost: { guard: 'thisRun', target: 'stopped', actions: 'lost' },
           },
         },
         rebooting: {
           on: {
-            CtRebooted: { target: 'running', actions: 'runsAgain' },
-            CtExited: [{ guard: 'toReboot', actions: 'exited' }, { target: 'stopped', actions: 'exited' }],
+            CtRebooted: { guard: 'thisRun', target: 'running', actions: 'runsAgain' },
+            CtExited: [
+              { guard: 'toReboot', actions: 'exited' },
+              { guard: 'thisRun', target: 'stopped', actions: 'exited' },
+            ],
             CtStopRequested: { target: 'stopping', actions: 'planStop' },
             CtDeleteRequested: { target: 'deleting.stopping', actions: 'planDelete' },
-            CtLost: { target: 'stopped', actions: ['lost', 'lostInReboot'] },
+            CtLost: { guard: 'thisRun', target: 'stopped', actions: ['lost', 'lostInReboot'] },
           },
         },
         freezing: {
@@ -321,14 +353,17 @@ export const containerMachine = createMachine({
         frozen: {
           on: {
             CtThawRequested: 'thawing',
-            CtStopRequested: { target: 'stopping', actions: 'planStop' },
-            CtDeleteRequested: { target: 'deleting.stopping', actions: 'planDelete' },
-            CtExited: { target: 'stopped', actions: 'exited' },
+            CtStopRequested: { target: 'stopping', actions: ['planStop', 'wasFrozen'] },
+            CtDeleteRequested: { target: 'deleting.stopping', actions: ['planDelete', 'wasFrozen'] },
+            CtExited: [
+              { guard: 'toReboot', target: 'rebooting', actions: 'exited' },
+              { guard: 'thisRun', target: 'stopped', actions: 'exited' },
+            ],
             CtAdopted: [
               { guard: 'adoptedFrozen', actions: 'adopt' },
-              { target: 'running', actions: 'adopt' },
+              { guard: 'thisRun', target: 'running', actions: 'adopt' },
             ],
-            CtLost: { target: 'stopped', actions: 'lost' },
+            CtLost: { guard: 'thisRun', target: 'stopped', actions: 'lost' },
           },
         },
         thawing: {
@@ -343,7 +378,7 @@ export const containerMachine = createMachine({
           entry: intend(intents.stop),
           on: {
             EffectSucceeded: { guard: 'awaited', target: 'stopped', actions: 'ended' },
-            EffectFailed: { guard: 'awaited', target: 'running', actions: 'stopForgotten' },
+            EffectFailed: notStopped,
             CtStopRequested: { target: 'stopping', reenter: true, actions: 'planStop' },
           },
         },
@@ -362,7 +397,7 @@ export const containerMachine = createMachine({
               entry: intend(intents.stop),
               on: {
                 EffectSucceeded: { guard: 'awaited', target: 'trashing', actions: 'ended' },
-                EffectFailed: { guard: 'awaited', target: '#ct.life.running', actions: 'stopForgotten' },
+                EffectFailed: notStopped,
               },
             },
             trashing: {

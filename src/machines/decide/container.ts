@@ -126,16 +126,27 @@ function imageOnPool(view: DecideView, source: ImageSource): ImageSource {
 
 function userFor(view: DecideView, command: CreateCommand): { name: string; map: IdBlock; drafts: Draft[] } | null {
   const { context } = view.pool()
-  const name = command.user ?? command.ctid
+  const name = command.user ?? ownUser(view, command.ctid)
   const known = context.users[name]
-  // Each container has an id block of its own; a named user is shared only because the admin asked for it.
-  if (known && (command.user !== null || known.standalone)) return { name, map: known.map, drafts: [] }
   if (known) return { name, map: known.map, drafts: [] }
   const free = freeBlock(context, 'default', command.foreignBlocks)
   if (!free) return null
   const { block, map } = free
   const fact: Fact = { type: 'UserCreated', name, range: 'default', block, map, standalone: false }
   return { name, map, drafts: [{ stream: 'pool', fact }] }
+}
+
+/**
+ * Each container has an id block of its own; a user is shared only because the admin named it. So a
+ * container gets a user of its name, or that name with a number when another container has that user.
+ */
+function ownUser(view: DecideView, ctid: string): string {
+  const { users } = view.pool().context
+  const used = new Set([...view.cts()].filter(exists).map((ct) => ct.context.identity?.user))
+  const isFree = (name: string): boolean => !used.has(name) && (!users[name] || users[name].standalone)
+  let name = ctid
+  for (let n = 2; !isFree(name); n++) name = `${ctid.slice(0, 90)}-${n}`
+  return name
 }
 
 function start(ct: CtState, command: Extract<CtCommand, { type: 'ct.start' }>, asked: Asked): Decision {
