@@ -35,6 +35,12 @@ function assertNew(state: MachineState, name: string, what: string, subject = na
   }
 }
 
+/** @throws E_REFUSED (permanent) for a zpool's root dataset */
+function assertNoPool(state: MachineState, name: string, cannot: string): void {
+  if (!state.zpools[name]) return
+  throw new HostError('E_REFUSED', 'permanent', `${cannot}: operation does not apply to pools`)
+}
+
 export function addDataset(
   state: MachineState,
   name: string,
@@ -113,6 +119,7 @@ export function isInUse(state: MachineState, dataset: SimulatedDataset): boolean
 /** `zfs rename` of a dataset with all below it. @throws E_EXISTS, E_NOT_FOUND, E_FAILED (permanent); E_BUSY (transient) */
 export function renameDataset(state: MachineState, from: string, to: string): void {
   requireDataset(state, from)
+  assertNoPool(state, from, `cannot rename '${from}'`)
   assertNew(state, to, 'rename', from)
   if (isWithin(to, from)) {
     throw new HostError(
@@ -159,6 +166,7 @@ export function destroyDataset(state: MachineState, name: string, guid: string):
   const seen = lookUp(state, name)
   if (!seen) return
   const cannot = `cannot destroy '${name}'`
+  assertNoPool(state, name, cannot)
   if (seen.guid !== guid) {
     throw new HostError('E_REFUSED', 'permanent', `${cannot}: its guid is ${seen.guid}, not ${guid}`)
   }

@@ -1,5 +1,5 @@
 /** A simulated machine with one pool laid out, and contexts for effects on it: what the tests here start from. */
-import type { EffectContext } from '../../../src/effects/effect.ts'
+import { type EffectContext, isNone, type None } from '../../../src/effects/effect.ts'
 import type { ContainerSpec } from '../../../src/effects/host.ts'
 import { poolLayout } from '../../../src/effects/kinds/pool-layout.ts'
 import type { FaultPlan } from '../../../src/effects/simulated/faults.ts'
@@ -133,3 +133,9 @@ export const datasetsOf = (lab: Lab): string[] =>
       ...Object.entries(d.snapshots).map(([s, v]) => `${d.name}@${s} ${v.guid}`),
     ])
     .sort()
+
+/** The part of an effect, which the kind has. */
+export function given<T extends object>(part: T | None): T {
+  if (isNone(part)) throw new Error(`absent: ${part.none}`)
+  return part
+}
