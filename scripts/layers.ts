@@ -1,0 +1,92 @@
+/** The layers of DESIGN §7: what each proves, how it is run, and how long it may take on two cores. */
+export type Step = { name: string; argv: readonly string[] }
+
+export type Layer = {
+  name: string
+  proves: string
+  /** Seconds: what it should take on 2 cores, and when it is killed. */
+  budget: number
+  limit: number
+  /** Each counts as one test. */
+  checks?: readonly Step[]
+  /** Test files. */
+  files?: string
+  /** Done before the files; a failure fails the layer. */
+  prepare?: readonly Step[]
+  root?: boolean
+  /** Files at once. */
+  concurrency?: number
+  /** Not run unless named, or in CI. */
+  extra?: boolean
+}
+
+const node = (name: string, ...argv: string[]): Step => ({ name, argv: [process.execPath, ...argv] })
+const tool = (name: string, ...argv: string[]): Step => ({ name, argv })
+const build = node('bundles', 'scripts/build.mjs')
+
+export const LAYERS: readonly Layer[] = [
+  {
+    name: 'check',
+    proves: 'types, lint, format, direction of dependencies, sizes and ports',
+    budget: 40,
+    limit: 180,
+    checks: [
+      node('types', 'scripts/check-types.ts'),
+      tool('lint', 'biome', 'lint', '--error-on-warnings', '.'),
+      tool('format', 'biome', 'format', '.'),
+      node('dependencies', 'scripts/check-deps.mjs'),
+      node('tidy', 'scripts/tidy.ts'),
+    ],
+  },
+  {
+    name: 'unit',
+    proves: 'what is pure, parsers, protocol, the contract of every port',
+    files: 'test/unit/**/*.test.ts',
+    budget: 90,
+    limit: 300,
+  },
+  {
+    name: 'simulation',
+    proves: 'the daemon on a simulated host, killed and lied to at every boundary',
+    files: 'test/simulation/**/*.test.ts',
+    budget: 180,
+    limit: 480,
+  },
+  {
+    name: 'native',
+    proves: 'LXC, archives and processes on this machine',
+    files: 'test/native/**/*.test.ts',
+    budget: 60,
+    limit: 240,
+    root: true,
+    concurrency: 1,
+  },
+  {
+    name: 'kill',
+    proves: 'the real log file under kill -9',
+    files: 'test/kill/**/*.test.ts',
+    prepare: [build],
+    budget: 90,
+    limit: 300,
+    concurrency: 1,
+  },
+  {
+    name: 'vm',
+    proves: 'the image in QEMU: boot, ZFS, LXC, AppArmor, power cut',
+    files: 'test/vm/**/*.test.ts',
+    prepare: [build, tool('image', 'os/build.sh')],
+    budget: 1200,
+    limit: 2100,
+    root: true,
+    concurrency: 1,
+  },
+  {
+    name: 'clean-root',
+    proves: 'npm ci and npm run build in a Debian 13 that has nodejs and npm alone',
+    files: 'test/clean-root/**/*.test.ts',
+    budget: 120,
+    limit: 420,
+    root: true,
+    extra: true,
+  },
+]
