@@ -163,6 +163,18 @@ describe('dataset.rename', () => {
     })
   })
 
+  it('takes what another operation publishes between its look and its rename', async () => {
+    const { lab } = await setUp()
+    const args = { ...(await scenarios['dataset.rename'].prepare(lab)), orExisting: true }
+    let theirs: Promise<string> | null = null
+    const host = lab.host(({ op, phase }) => {
+      if (op === 'zfs.rename' && phase === 'before') theirs = foreignDataset(lab, 'tank/ct/web')
+      return 'ok'
+    })
+    const evidence = await datasetRename.run(args, contextOn(host))
+    assert.deepEqual(evidence, { guid: await theirs, existing: true })
+  })
+
   it('is in doubt when the dataset is at neither name', async () => {
     const { lab, context } = await setUp()
     const args = { ...(await scenarios['dataset.rename'].prepare(lab)), guid: '5' }

@@ -55,6 +55,25 @@ describe('a helper that outlives its daemon', () => {
   })
 })
 
+describe('a helper that is fenced while its daemon waits', () => {
+  it('is cancelled, and leaves what its death leaves', async () => {
+    const lab = await newLab()
+    await containerDataset(lab)
+    let wake: () => void = () => undefined
+    const slow = { ...ports, sleep: () => new Promise<void>((resolve) => (wake = resolve)) }
+    const host = simulatedHost(lab.machine, slow, { latency: (op) => (op === 'lxc.start' ? 300 : 0) })
+    await host.materialise.container(spec, 'r1')
+    const starting = host.lxc.start(spec, 'r1', 10, contextOn(host).fence)
+    await turn()
+    assert.equal((await host.lxc.inspect(REF)).state, 'starting')
+    assert.equal(await host.fence(contextOn(host).intent), 1)
+    assert.equal((await host.lxc.inspect(REF)).state, 'stopped')
+    wake()
+    await assert.rejects(starting, { code: 'E_ABORTED', failure: 'cancelled' })
+    assert.equal((await host.lxc.inspect(REF)).state, 'stopped')
+  })
+})
+
 describe('a daemon that died', () => {
   it('never hears an answer, a report or an error again', async () => {
     const lab = await newLab()
@@ -233,6 +252,47 @@ async function perform(machine: SimulatedMachine, s: Step): Promise<void> {
   else machine.powerCut()
   await host.close()
 }
+
+describe('the model of ZFS', () => {
+  it('moves children and the origins of clones along with a dataset', async () => {
+    const lab = await newLab()
+    const host = lab.host()
+    const { fence } = contextOn(host)
+    for (const made of ['tank/image/a', 'tank/image/a/sub']) {
+      await host.zfs.create(made, { mount: false, properties: {} }, fence)
+    }
+    await host.zfs.snapshot('tank/image/a/sub@s', fence)
+    await host.zfs.clone('tank/image/a/sub@s', 'tank/ct/c', {}, fence)
+    await host.zfs.rename('tank/image/a', 'tank/image/b', fence)
+    assert.equal((await host.zfs.get('tank/ct/c'))?.origin, 'tank/image/b/sub@s')
+    await assert.rejects(host.zfs.rename('tank/image/b', 'tank/image/b/sub/x', fence), { code: 'E_FAILED' })
+    await assert.rejects(host.zfs.destroy('tank', (await host.zfs.get('tank'))?.guid ?? '', fence), {
+      message: "cannot destroy 'tank': operation does not apply to pools",
+    })
+  })
+
+  it('refuses a clone across pools', async () => {
+    const lab = await newLab()
+    lab.machine.addZpool('other')
+    const host = lab.host()
+    const { fence } = contextOn(host)
+    await host.zfs.snapshot('tank/ct@s', fence)
+    await assert.rejects(host.zfs.clone('tank/ct@s', 'other/c', {}, fence), {
+      message: "cannot create 'other/c': source and target pools differ",
+    })
+  })
+
+  it('hands user properties down and native ones not', async () => {
+    const lab = await newLab()
+    const host = lab.host()
+    await host.zfs.set('tank', { 'org.example:mark': 'x', canmount: 'noauto' })
+    const below = await host.zfs.get('tank/ct')
+    assert.equal(below?.properties['org.example:mark'], 'x')
+    assert.equal(below?.properties['canmount'], undefined)
+    await host.zfs.set('tank', { 'org.example:mark': null })
+    assert.equal((await host.zfs.get('tank/ct'))?.properties['org.example:mark'], undefined)
+  })
+})
 
 describe('the model of ZFS, for any sequence of commands', () => {
   it('keeps a parent for each dataset, unique names and guids, and an origin for each clone', async () => {
