@@ -36,7 +36,8 @@ export type Probe<K extends IntentKind> =
 /** A part that a kind does not have, and why that is right. */
 export type None = { readonly none: string }
 export const none = (why: string): None => ({ none: why })
-export const isNone = (part: unknown): part is None => typeof part === 'object' && part !== null && 'none' in part
+export const isNone = (part: unknown): part is None =>
+  typeof part === 'object' && part !== null && 'none' in part
 
 /**
  * idempotent: run may be repeated as it is.

@@ -64,7 +64,11 @@ export interface ZfsPort {
   get(name: string): Promise<Dataset | null>
   /** Direct and indirect children (file systems only), one call. */
   list(below: string): Promise<Dataset[]>
-  create(name: string, options: { mount: boolean; properties: Record<string, string> }, fence: Fence): Promise<void>
+  create(
+    name: string,
+    options: { mount: boolean; properties: Record<string, string> },
+    fence: Fence,
+  ): Promise<void>
   clone(snapshot: string, name: string, properties: Record<string, string>, fence: Fence): Promise<void>
   snapshot(name: string, fence: Fence): Promise<void>
   /** `zfs rename`, one sync task. E_EXISTS when the target is there. */
@@ -77,7 +81,7 @@ export interface ZfsPort {
   destroy(name: string, guid: string, fence: Fence): Promise<void>
   /** Mounts this dataset alone, not its children; success when mounted. */
   mount(name: string): Promise<void>
-  /** Unmounts the dataset and its children; success when not mounted. `lazy` detaches what is in use. E_BUSY is transient. */
+  /** Unmounts the dataset and its children; success when not mounted. E_BUSY (transient) unless `lazy` detaches. */
   unmount(name: string, options?: { lazy: boolean }): Promise<void>
   /** Sets properties, in one command; null goes back to the inherited value. */
   set(name: string, properties: Record<string, string | null>, fence?: Fence): Promise<void>
@@ -153,7 +157,12 @@ export type HookReport = {
 
 export interface ImagePort {
   /** Downloads or copies to `file` (below `<ds>`), resuming `<file>.part`; verifies before the rename. */
-  fetch(url: string, file: string, sha256: string | null, fence: Fence): Promise<{ sha256: string; bytes: number }>
+  fetch(
+    url: string,
+    file: string,
+    sha256: string | null,
+    fence: Fence,
+  ): Promise<{ sha256: string; bytes: number }>
   /** Size and hash of a file that is there, null when absent. */
   stat(file: string): Promise<{ bytes: number; sha256: string } | null>
   /** Reads metadata of an archive in the original's format (vpsadminos §5.2); E_BAD_IMAGE with the reason. */

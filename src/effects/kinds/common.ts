@@ -15,7 +15,7 @@ export const STAMP = 'org.vpsadminos.osctl:intent'
 /** User property: what image.unpack put into this dataset, as `intent/entries/bytes/skipped devices`. */
 export const UNPACKED = 'org.vpsadminos.osctl:unpacked'
 
-/** Mount point of a container's dataset: closed, since ids on disk are unshifted and setuid files are real. */
+/** A container's mount point is closed: ids on disk are unshifted, so its setuid files are real. */
 export const CONTAINER_MODES = { '.': 0o770, private: 0o755 } as const
 
 export const fullName = (context: { dataset: string }, relative: string): string =>

@@ -11,7 +11,8 @@ import { refOf } from './common.ts'
 
 /**
  * @throws E_TIMEOUT (permanent) in mode `shutdown`; E_REFUSED (permanent when frozen in mode `shutdown`,
- *         refused when another run has taken the container's place); E_FAILED (permanent); E_ABORTED (cancelled)
+ *         refused when another run has taken the container's place);
+ *         E_FAILED (permanent); E_ABORTED (cancelled)
  * @idempotent yes: stopped is success
  * @source lxc-stop(1), LXC 6; vpsadminos §4.3
  */

@@ -9,7 +9,7 @@ import { type EffectContext, type EffectKind, none } from '../effect.ts'
 import { HostError } from '../host.ts'
 import { fullName } from './common.ts'
 
-/** Dataset below `<ds>` → directories in it → mode. Source: vpsadminos §1.2, without what the log replaces. */
+/** Dataset below `<ds>` → directories in it → mode. Source: vpsadminos §1.2, less what the log replaces. */
 export const POOL_LAYOUT = {
   ct: { '.': 0o511 },
   image: { '.': 0o500 },

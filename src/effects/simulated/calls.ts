@@ -1,7 +1,7 @@
 /**
  * How a call of the daemon reaches the machine: fault plan, helper process, delay, result.
  *
- *   before-fault → begin (the helper starts) → delay → apply (the machine changes) → after-fault → answer
+ *   before-fault → begin (helper starts) → delay → apply (machine changes) → after-fault → answer
  *
  * A daemon that dies anywhere on this way never hears the answer: the promise stays pending for ever, as
  * nothing awaits it. Its helper stays in the machine when it had begun and not yet applied.

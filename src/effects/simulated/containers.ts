@@ -49,7 +49,8 @@ function hasProgram(files: Readonly<Record<string, string>>, path: string): bool
 
 /**
  * The monitor is up, its init is not yet; nothing to do when it runs as this very run.
- * @throws E_REFUSED (permanent) when it runs otherwise; E_FAILED (permanent) without config, mount or root file system
+ * @throws E_REFUSED (permanent) when it runs otherwise;
+ *         E_FAILED (permanent) without config, mount or root file system
  */
 export function beginStart(machine: World, spec: ContainerSpec, run: string): void {
   const { state } = machine
@@ -81,7 +82,11 @@ export function beginStart(machine: World, spec: ContainerSpec, run: string): vo
   }
 }
 
-/** Its init runs. @returns that of a start before, if this is a repeat @throws E_FAILED (permanent) when there is no init, or when it ended meanwhile */
+/**
+ * Its init runs.
+ * @returns that of a start before, if this is a repeat
+ * @throws E_FAILED (permanent) when there is no init, or when it ended meanwhile
+ */
 export function completeStart(machine: World, spec: ContainerSpec, run: string): RunEvidence {
   const { state } = machine
   const ct = state.containers[containerKey(spec)]

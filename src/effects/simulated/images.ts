@@ -11,7 +11,10 @@ import { changePool } from './zpools.ts'
 const bad = (file: string, why: string): HostError =>
   new HostError('E_BAD_IMAGE', 'permanent', `${file}: ${why}`)
 
-/** What a URL or a path answers. @throws E_NETWORK (transient without host, permanent for 404); E_NOT_FOUND (permanent) */
+/**
+ * What a URL or a path answers.
+ * @throws E_NETWORK (transient without host, permanent for 404); E_NOT_FOUND (permanent)
+ */
 function readUrl(state: MachineState, url: string): string {
   if (url.startsWith('/')) {
     const content = readPath(state, url)
@@ -82,7 +85,10 @@ export function inspectArchive(state: MachineState, file: string): ImageInspecti
   }
 }
 
-/** Entries that leave the root, by `..` or through a symlink made earlier (DESIGN D17). @throws E_BAD_IMAGE (permanent) */
+/**
+ * No entry leaves the root, by `..` or through a symlink made earlier (DESIGN D17).
+ * @throws E_BAD_IMAGE (permanent)
+ */
 function assertContained(file: string, rootfs: Readonly<Record<string, string>>): void {
   for (const path of Object.keys(rootfs)) {
     const parts = path.split('/')
@@ -129,7 +135,10 @@ export function completeUnpack(
   return { entries: entries.length, bytes: archive.bytes, skippedDevices: archive.devices.length }
 }
 
-/** The root dataset's stream is received, those of the sub-datasets are not. @throws E_EXISTS, E_BAD_IMAGE … (permanent) */
+/**
+ * The root dataset's stream is received, those of the sub-datasets are not.
+ * @throws E_EXISTS, E_NOT_FOUND, E_BAD_IMAGE, E_NO_SPACE (permanent)
+ */
 export function beginReceive(state: MachineState, file: string, name: string): void {
   const archive = readArchive(state, file)
   if (archive.format !== 'zfs') throw bad(file, 'not an image of format zfs')

@@ -160,7 +160,7 @@ export class SimulatedMachine {
     this.changed()
   }
 
-  /** Lets the helpers of dead daemons do their work, which fails silently where it fails. @returns how many */
+  /** Lets the helpers of dead daemons do their work; nobody hears of failures. @returns how many */
   finishHelpers(intent?: string): number {
     const ready = [...this.helpers].filter((helper) => intent === undefined || helper.intent === intent)
     for (const helper of ready) {

@@ -23,7 +23,7 @@ function lxcConfig(spec: ContainerSpec, run: string): string {
   ].join('\n')
 }
 
-/** @throws E_FAILED (permanent) without pool or `private`; E_IO (permanent) without log; E_NOT_FOUND (permanent) */
+/** @throws E_FAILED (no pool, no `private`), E_IO (no log), E_NOT_FOUND: all permanent */
 function materialiseContainer(state: MachineState, spec: ContainerSpec, run: string): void {
   const pool = state.derived[`${poolPath(spec.pool)}/dataset`]?.trim()
   if (pool === undefined)

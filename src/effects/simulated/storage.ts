@@ -116,7 +116,10 @@ export function isInUse(state: MachineState, dataset: SimulatedDataset): boolean
   })
 }
 
-/** `zfs rename` of a dataset with all below it. @throws E_EXISTS, E_NOT_FOUND, E_FAILED (permanent); E_BUSY (transient) */
+/**
+ * `zfs rename` of a dataset with all below it.
+ * @throws E_EXISTS, E_NOT_FOUND, E_FAILED, E_REFUSED (permanent); E_BUSY (transient)
+ */
 export function renameDataset(state: MachineState, from: string, to: string): void {
   requireDataset(state, from)
   assertNoPool(state, from, `cannot rename '${from}'`)

@@ -59,7 +59,7 @@ describe('dataset.create', () => {
     assert.deepEqual(datasetsOf(lab), before)
   })
 
-  it('fails for good without its parent and when the pool is full, and says why in the words of ZFS', async () => {
+  it('fails for good without a parent and on a full pool, in the words of ZFS', async () => {
     const { lab, context } = await setUp()
     await assert.rejects(datasetCreate.run({ dataset: 'no/where' }, context), {
       code: 'E_NOT_FOUND',
@@ -148,7 +148,7 @@ describe('dataset.rename', () => {
     assert.deepEqual(datasetsOf(lab), before)
   })
 
-  it('fails for good when the name is taken, the source is gone, or the source is another dataset', async () => {
+  it('fails for good when the name is taken, or the source gone or another', async () => {
     const { lab, context } = await setUp()
     const args = await scenarios['dataset.rename'].prepare(lab)
     await assert.rejects(datasetRename.run({ ...args, guid: '5' }, context), { code: 'E_REFUSED' })
@@ -266,7 +266,7 @@ describe('dataset.destroy', () => {
 })
 
 describe('the mark on a dataset', () => {
-  it('comes with the dataset when it is published, so that a repeated create would still be recognised', async () => {
+  it('comes with the dataset when it is published', async () => {
     const { lab, context } = await setUp()
     const { guid } = await datasetCreate.run({ dataset: STAGING }, context)
     await datasetRename.run({ from: STAGING, to: 'ct/web', guid, orExisting: false }, context)

@@ -1,4 +1,4 @@
-/** A simulated machine with one pool laid out, and contexts for effects on it: what the tests here start from. */
+/** A simulated machine with one pool laid out, and contexts for effects on it. */
 import { type EffectContext, isNone, type None } from '../../../src/effects/effect.ts'
 import type { ContainerSpec } from '../../../src/effects/host.ts'
 import { poolLayout } from '../../../src/effects/kinds/pool-layout.ts'

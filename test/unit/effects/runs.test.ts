@@ -101,7 +101,7 @@ describe('lxc.start', () => {
 })
 
 describe('lxc.stop', () => {
-  it('stops cleanly, by force when init does not react, at once when asked, and not at all when gone', async () => {
+  it('stops cleanly, by force a stubborn init, at once when asked, and not at all when gone', async () => {
     for (const [stubborn, mode, how] of [
       [false, 'stop', 'clean'],
       [true, 'stop', 'killed'],
