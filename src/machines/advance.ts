@@ -56,7 +56,7 @@ export type Advanced = {
   readonly finished: readonly Finished[]
 }
 
-const AT_REST = ['absent', 'stopped', 'running', 'rebooting', 'frozen', 'gone', 'closed', 'active']
+const AT_REST = ['absent', 'stopped', 'running', 'rebooting', 'frozen', 'gone', 'closed', 'importing', 'active']
 
 class Batch {
   readonly events: NewEvent[] = []

@@ -18,6 +18,9 @@ export type PoolCommand =
 
 const refusal = (code: string, message: string, kind: Refusal['kind'] = 'refused'): Refusal => ({ code, kind, message })
 
+/** Commands about what lies on the pool: they need its log open and its datasets mounted. */
+const NEED_IMPORTED: readonly PoolCommand['type'][] = ['pool.set', 'repo.add', 'repo.delete', 'repo.set', 'trash.prune']
+
 /** @pure */
 export function decidePool(view: DecideView, command: PoolCommand, asked: Asked): Decision {
   const pool = view.pool()
@@ -25,6 +28,9 @@ export function decidePool(view: DecideView, command: PoolCommand, asked: Asked)
   if (op && command.type !== 'pool.install') {
     const message = `pool ${pool.context.pool} is held by '${op.command}' (osctl op show ${op.id})`
     return refuse('pool', asked, refusal('E_BUSY', message))
+  }
+  if (NEED_IMPORTED.includes(command.type) && !['active', 'importing'].includes(lifeOf(pool))) {
+    return refuse('pool', asked, refusal('E_POOL_DISABLED', `the pool is disabled (state: ${lifeOf(pool)})`))
   }
   switch (command.type) {
     case 'pool.install':
@@ -34,7 +40,7 @@ export function decidePool(view: DecideView, command: PoolCommand, asked: Asked)
     case 'pool.export':
       return exportPool(view, command, asked)
     case 'pool.set':
-      return accept('pool', asked, [{ type: 'PoolConfigSet', set: command.set, old: {} }])
+      return set(pool, command.set, asked)
     case 'repo.add':
     case 'repo.delete':
     case 'repo.set':
@@ -57,6 +63,18 @@ function install(pool: PoolState, command: Extract<PoolCommand, { type: 'pool.in
   const fact: Fact = { type: 'PoolInstallRequested', pool: command.pool, dataset: command.dataset }
   if (!can(pool, fact)) return refuse('pool', asked, refusal('E_POOL_STATE', `pool ${command.pool} is already installed (state: ${lifeOf(pool)})`))
   return accept('pool', asked, [...facts, fact])
+}
+
+function set(pool: PoolState, wanted: EventData<'PoolConfigSet'>['set'], asked: Asked): Decision {
+  const { config } = pool.context
+  const old: EventData<'PoolConfigSet'>['old'] = {}
+  for (const name of ['parallelStart', 'parallelStop'] as const) {
+    if (wanted[name] !== undefined && wanted[name] !== config[name]) old[name] = config[name]
+  }
+  const attrs = Object.entries(wanted.attrs ?? {}).filter(([name, value]) => (config.attrs[name] ?? null) !== value)
+  if (attrs.length > 0) old['attrs'] = Object.fromEntries(attrs.map(([name]) => [name, config.attrs[name] ?? null]))
+  if (Object.keys(old).length === 0) return noop('pool', asked, 'nothing changes')
+  return accept('pool', asked, [{ type: 'PoolConfigSet', set: wanted, old }])
 }
 
 function exportPool(view: DecideView, command: Extract<PoolCommand, { type: 'pool.export' }>, asked: Asked): Decision {
@@ -91,7 +109,7 @@ function repository(
 }
 
 function prune(pool: PoolState, command: Extract<PoolCommand, { type: 'trash.prune' }>, asked: Asked): Decision {
-  const names = command.names.filter((name) => pool.context.trash[name])
+  const names = [...new Set(command.names)].filter((name) => pool.context.trash[name])
   if (names.length === 0) return noop('pool', asked, 'the trash bin is empty')
   return gated(pool, asked, { type: 'TrashPruneRequested', names, why: command.why }, 'the pool is disabled')
 }

@@ -6,7 +6,7 @@
  * the state was; an installation is taken up at its pending intent, `active=yes` being the last.
  */
 import { assign, setup, type SnapshotFrom } from 'xstate'
-import { begin, doubted, failed, intended, isAwaited, retried, succeeded } from '../operation.ts'
+import { begin, doubted, failed, intended, isAwaited, type Operation, retried, succeeded } from '../operation.ts'
 import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
 import { emptyPool, type PoolContext, poolIntents, reduceEntities } from './context.ts'
 
@@ -14,6 +14,10 @@ const of = <T extends Seen['type']>(event: Seen, type: T): Extract<Seen, { type:
   if (event.type !== type) throw new Error(`expected ${type}, got ${event.type}`)
   return event as Extract<Seen, { type: T }>
 }
+
+/** An operation without a pending intent, an export, cannot go on after a death: it has failed. */
+const interrupted = (op: Operation | null): Operation | null =>
+  op && !op.pending ? { ...op, error: op.error ?? 'interrupted: the daemon or its host died' } : op
 
 const base = setup({
   types: { context: {} as PoolContext, events: {} as Seen },
@@ -26,9 +30,9 @@ const base = setup({
       const { pool, dataset } = of(event, 'PoolInstallRequested')
       return { pool, dataset: dataset ?? pool }
     }),
-    opened: assign(({ event }) => {
+    opened: assign(({ context, event }) => {
       const { pool, dataset, bootId } = of(event, 'PoolOpened')
-      return { pool, dataset, bootId, autostart: [] }
+      return { pool, dataset, bootId, autostart: [], op: interrupted(context.op) }
     }),
     planPruning: assign(({ event }) => ({ pruning: of(event, 'TrashPruneRequested').names })),
     pruned: assign(({ context }) => ({ pruning: context.pruning.slice(1) })),
