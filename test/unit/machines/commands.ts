@@ -116,7 +116,7 @@ export const set = (ctid: string, change: EventData<'CtConfigSet'>['set']): CtCo
 })
 export const remove = (ctid: string, force = false): CtCommand => ({ type: 'ct.delete', ctid, force })
 
-export const install: PoolCommand = {
+export const install: Extract<PoolCommand, { type: 'pool.install' }> = {
   type: 'pool.install',
   pool: 'tank',
   dataset: null,
