@@ -192,9 +192,9 @@ export class Daemon {
   /** Opens journal and pool object; the pool is listed, and not yet open for commands. */
   async #attach(name: string, dataset: string, create: boolean): Promise<Pool> {
     const facts = await this.ports.host.zfs.pool(name)
-    const journal = await openJournal(this.ports, name, dataset, create)
+    const { journal, cache } = await openJournal(this.ports, name, dataset, create)
     const directory = `/${dataset}`
-    const pool = new Pool(this.ports, { name, guid: facts?.guid ?? null, dataset, directory }, journal, () => this.#usersSync)
+    const pool = new Pool(this.ports, { name, guid: facts?.guid ?? null, dataset, directory }, journal, cache, () => this.#usersSync)
     journal.listen((committed) => {
       const types = new Set(committed.stored.map((event) => event.type))
       if (types.has('UserCreated') || types.has('UserDeleted')) void this.syncUsers()
@@ -288,7 +288,10 @@ export class Daemon {
 
   async export(name: string, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<void> {
     const pool = this.pool(name)
-    if (pool.journal.unavailable === null) await this.#close(pool, options, asked)
+    if (pool.journal.unavailable === null) {
+      await this.#close(pool, options, asked)
+      await pool.upkeep.finish().catch((error) => this.ports.logger.warn({ pool: name, error: String(error) }, 'the head could not be anchored'))
+    }
     await this.#drop(pool)
     await this.ports.host.materialise.forgetPool(name)
     await this.syncUsers()

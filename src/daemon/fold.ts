@@ -31,8 +31,8 @@ export class States implements DecideView {
 
   constructor(from?: States) {
     this.#pool = from ? from.#pool : initial(poolMachine)
-    this.#cts = new Map(from?.#cts)
-    this.#byCtid = new Map(from?.#byCtid)
+    this.#cts = new Map(from ? from.#cts : [])
+    this.#byCtid = new Map(from ? from.#byCtid : [])
   }
 
   pool(): PoolState {

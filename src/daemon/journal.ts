@@ -12,18 +12,24 @@
  */
 import type { LogStore, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
-import { EMPTY_HEAD, type Head, type NewEvent, type StoredEvent } from '../events/types/envelope.ts'
+import { type Head, type NewEvent, type StoredEvent } from '../events/types/envelope.ts'
 import { type Fact, eventVersions } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import { advance, type Advanced, type Draft, type Minting } from '../machines/advance.ts'
 import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
-import { Fold, States } from './fold.ts'
+import { type AnyState, Fold, States, streamOfCt } from './fold.ts'
 
 export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }
 
 /** What a batch is made of, or why there is none. `extra` comes back to the caller untouched. */
 export type Proposal<X> = { readonly drafts: readonly Draft[]; readonly extra: X }
+
+/** States of all streams at one position of the log, as a cache keeps them; null for streams without a machine. */
+export type Snapshot = {
+  readonly position: Head
+  readonly states: readonly { readonly stream: StreamId; readonly ver: number; readonly state: unknown }[]
+}
 
 export type JournalListener = (committed: Committed) => void
 
@@ -35,7 +41,10 @@ export class Unavailable extends Error {
   }
 }
 
-type InFlight = { readonly firstId: string; readonly done: Promise<unknown> }
+type InFlight = { readonly since: number; readonly done: Promise<unknown> }
+
+/** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
+export const SUSPENDED_AFTER_US = 5_000_000
 
 export class Journal {
   readonly #store: LogStore
@@ -46,6 +55,7 @@ export class Journal {
   #inFlight = new Set<InFlight>()
   #poisoned = false
   #unavailable: string | null = 'the log is not open'
+  #suspended = false
   #session = 0
   readonly #listeners = new Set<JournalListener>()
 
@@ -69,8 +79,20 @@ export class Journal {
 
   /** Why the journal takes no changes; null when it does. */
   get unavailable(): string | null {
-    return this.#unavailable
+    if (this.#unavailable !== null) return this.#unavailable
+    return this.#suspended ? 'suspended: its disk does not answer, a commit is pending for more than 5 s' : null
   }
+
+  /** Looks whether commits come back. Called every second while any is pending; true while one is. */
+  checkPending(): boolean {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { since } of this.#inFlight) oldest = Math.min(oldest, since)
+    this.#suspended = this.#mint.mono() - oldest >= SUSPENDED_AFTER_US
+    return this.#inFlight.size > 0
+  }
+
+  /** Set by the pool: told when the first append of an idle journal is on its way. */
+  onBusy: () => void = () => {}
 
   head(): Head {
     return this.#store.head()
@@ -83,18 +105,51 @@ export class Journal {
 
   /**
    * Opens the log and folds it.
-   * @param cached states of an earlier position, to fold only the tail; dropped when they do not fit
+   * @param load  states of an earlier position, so that only the tail is folded; dropped when they do not fit
    */
-  async open(cached?: { position: Head; states: readonly { stream: StreamId; ver: number; state: unknown }[] } | null): Promise<OpenedLog> {
+  async open(load: (head: Head) => Promise<Snapshot | null> = async () => null): Promise<OpenedLog> {
     const opened = await this.#store.open()
-    const from = cached ? this.#seat(cached) : null
+    const snapshot = await load(opened.head)
+    const from = snapshot ? this.#seat(snapshot) : null
+    this.#snapshot = from === null ? null : snapshot
     await this.#replay(from ?? opened.replayFrom, opened.head.seq)
+    for (const [stream, ver] of opened.streams) this.#fold.versions.set(stream, ver)
+    this.#replayFrom = opened.replayFrom
     this.#relay()
     this.#unavailable = opened.readOnly
     return opened
   }
 
-  #seat(cached: { position: Head; states: readonly { stream: StreamId; ver: number; state: unknown }[] }): number | null {
+  #snapshot: Snapshot | null = null
+  #replayFrom = 1
+
+  /**
+   * Confirms a start from a snapshot: folds the segment from its baselines up to the snapshot's position,
+   * aside, and compares (DESIGN D9). `pause` is called between slices.
+   * @returns streams whose state differs; empty when all is as it should be
+   */
+  async confirm(hash: (state: AnyState) => string, pause: () => Promise<void>): Promise<StreamId[]> {
+    const snapshot = this.#snapshot
+    this.#snapshot = null
+    if (!snapshot) return []
+    const aside = new Fold()
+    let next: number | null = this.#replayFrom
+    while (next !== null && next <= snapshot.position.seq) {
+      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({ from: next, to: snapshot.position.seq, limit: 500 })
+      for (const event of slice.events) aside.apply(event)
+      next = slice.next
+      await pause()
+    }
+    const seated = new Fold()
+    for (const { stream, state } of snapshot.states) if (state !== null) seated.seat(stream, state as Baseline)
+    const differs = ({ stream, state }: Snapshot['states'][number]): boolean => {
+      const [one, other] = [aside.states.of(stream), seated.states.of(stream)]
+      return state !== null && one !== null && other !== null && hash(one) !== hash(other)
+    }
+    return snapshot.states.filter(differs).map(({ stream }) => stream)
+  }
+
+  #seat(cached: Snapshot): number | null {
     try {
       for (const { stream, ver, state } of cached.states) {
         if (state !== null) this.#fold.seat(stream, state as Baseline)
@@ -138,7 +193,8 @@ export class Journal {
    */
   async submit<X>(propose: (view: DecideView) => Proposal<X>): Promise<{ committed: Committed | null; extra: X }> {
     while (this.#poisoned) await this.#recover()
-    if (this.#unavailable !== null) throw new Unavailable(this.#unavailable)
+    const { unavailable } = this
+    if (unavailable !== null) throw new Unavailable(unavailable)
     const { drafts, extra } = propose(this.#speculative)
     if (drafts.length === 0) return { committed: null, extra }
     const advanced = advance(this.#speculative, drafts, this.#mint)
@@ -165,8 +221,9 @@ export class Journal {
     }
     for (const [stream, state] of advanced.states) this.#speculative.set(stream, state)
     const done = this.#store.append({ events: advanced.events, expected: expected as Partial<Record<StreamId, number>> })
-    const flight: InFlight = { firstId: advanced.events[0]?.id ?? '', done: done.catch(() => null) }
+    const flight: InFlight = { since: this.#mint.mono(), done: done.catch(() => null) }
     this.#inFlight.add(flight)
+    if (this.#inFlight.size === 1) this.onBusy()
     try {
       const { first } = await done
       return this.#commit(advanced, first, before)
@@ -267,14 +324,30 @@ export class Journal {
   }
 
   /** Baselines of all streams that still matter, as a new segment opens with. */
-  baselines(make: (stream: StreamId, state: unknown) => Fact): NewEvent[] {
-    const events: NewEvent[] = []
-    const streams: StreamId[] = ['pool', ...[...this.states.cts()].map((ct): StreamId => `ct:${ct.context.identity?.id}`)]
-    for (const stream of streams) {
-      const { type, ...data } = make(stream, this.states.of(stream))
-      events.push({ stream, id: this.#mint.id(), type, v: eventVersions[type], t: this.#mint.wall(), m: this.#mint.mono(), data })
+  baselines(make: (stream: StreamId, ver: number, state: AnyState) => Fact): NewEvent[] {
+    const streams: StreamId[] = ['pool', ...[...this.states.cts()].map(streamOfCt)]
+    return streams.flatMap((stream) => {
+      const state = this.states.of(stream)
+      if (!state) return []
+      const { type, ...data } = make(stream, this.#fold.versions.get(stream) ?? 0, state)
+      return [{ stream, id: this.#mint.id(), type, v: eventVersions[type], t: this.#mint.wall(), m: this.#mint.mono(), data }]
+    })
+  }
+
+  /** Seals the segment. @throws LogError E_LOG_CONFLICT when an append came between the baselines and this */
+  async seal(baselines: readonly NewEvent[]): Promise<void> {
+    const expected = Object.fromEntries(baselines.map(({ stream }) => [stream, this.#versions.get(stream) ?? 0]))
+    if (this.#inFlight.size > 0) throw new LogError('E_LOG_CONFLICT', 'commits are on their way')
+    for (const { stream } of baselines) this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
+    this.#poisoned = true
+    const done = this.#store.seal(baselines, expected)
+    const flight: InFlight = { since: this.#mint.mono(), done: done.catch(() => null) }
+    this.#inFlight.add(flight)
+    try {
+      await done
+    } finally {
+      this.#inFlight.delete(flight)
     }
-    return events
   }
 
   async close(): Promise<void> {
@@ -283,5 +356,3 @@ export class Journal {
     await this.#store.close()
   }
 }
-
-export { EMPTY_HEAD }

@@ -19,9 +19,10 @@ import { exists, lifeOf } from '../machines/life.ts'
 import { Engine } from './engine.ts'
 import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
 import { type Committed, Journal } from './journal.ts'
-import { mintOf, type DaemonPorts } from './ports.ts'
+import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
 import { recover } from './recovery.ts'
+import { Upkeep } from './upkeep.ts'
 
 export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; error: string | null }
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
@@ -36,6 +37,7 @@ export class Pool {
   readonly guid: string | null
   readonly journal: Journal
   readonly engine: Engine
+  readonly upkeep: Upkeep
   readonly #ports: DaemonPorts
   readonly #waiters = new Map<string, ((end: OperationEnd) => void)[]>()
   readonly #reports = new Map<string, HookReport>()
@@ -44,7 +46,7 @@ export class Pool {
   #closing = false
 
   /** @param prepared resolves when the host state that every effect relies on (users) is in place */
-  constructor(ports: DaemonPorts, facts: PoolFacts, journal: Journal, prepared: () => Promise<void>) {
+  constructor(ports: DaemonPorts, facts: PoolFacts, journal: Journal, cache: StateCache | null, prepared: () => Promise<void>) {
     this.#ports = ports
     this.name = facts.name
     this.guid = facts.guid
@@ -52,6 +54,7 @@ export class Pool {
     this.directory = facts.directory
     this.journal = journal
     this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => this.spec(stream), prepared })
+    this.upkeep = new Upkeep(ports, journal, facts.dataset, cache)
     journal.listen((committed) => this.#onCommit(committed))
   }
 
@@ -113,6 +116,7 @@ export class Pool {
     const seen = await this.#lookAtAll()
     const containers = [...this.journal.states.cts()].length
     await this.journal.note('pool', { type: 'PoolReady', containers, ...seen, settled, inDoubt })
+    this.inBackground('the snapshots could not be confirmed', () => this.upkeep.confirm())
     return { previous }
   }
 
@@ -270,17 +274,25 @@ export class Pool {
     this.#watches.clear()
     this.engine.stop()
     await Promise.all([...this.#background])
+    await this.upkeep.stop()
     await this.journal.close()
   }
 }
 
-/** A journal on the pool's log, folded, with its session begun. */
-export async function openJournal(ports: DaemonPorts, pool: string, dataset: string, create: boolean): Promise<Journal> {
+/** A journal on the pool's log, folded, and the cache that its folding began with. */
+export async function openJournal(
+  ports: DaemonPorts,
+  pool: string,
+  dataset: string,
+  create: boolean,
+): Promise<{ journal: Journal; cache: StateCache | null }> {
   const store = await ports.openPoolLog(pool, dataset, { create })
   const journal = new Journal(store, mintOf(ports))
-  const opened = await journal.open()
+  const cache = await ports.openCache(pool, dataset).catch(() => null)
+  const opened = await journal.open(async (head) => (cache ? await cache.load(head) : null))
   for (const { seq, segment, what } of opened.damage) {
     ports.logger.error({ pool, seq, segment }, `the log is damaged: ${what}`)
   }
-  return journal
+  for (const note of opened.notes) ports.logger.warn({ pool }, `log: ${note}`)
+  return { journal, cache }
 }

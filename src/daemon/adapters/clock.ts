@@ -1,0 +1,21 @@
+/** The real clocks: wall clock, CLOCK_MONOTONIC as µs since boot, and timers that keep no process alive. */
+import type { Clock } from '../ports.ts'
+
+export const realClock: Clock = {
+  wall: () => Date.now(),
+  mono: () => Number(process.hrtime.bigint() / 1000n),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const abort = (): void => {
+        clearTimeout(timer)
+        reject(signal?.reason)
+      }
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', abort)
+        resolve()
+      }, ms)
+      timer.unref()
+      signal?.addEventListener('abort', abort, { once: true })
+    }),
+}

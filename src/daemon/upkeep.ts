@@ -1,0 +1,169 @@
+/**
+ * What a pool's log needs besides appends, none of it an event of its own accord:
+ *
+ *   suspended   a commit that is pending for 5 s makes the pool refuse changes, until it comes back
+ *   anchor      the head goes into a property of `<ds>`, which survives a rollback or the loss of the log's
+ *               dataset: 60 s or 1,000 events after the last, at most once a second, never when idle
+ *   cache       the states go into `cache.db`, so that the next start folds only the tail
+ *   seal        a segment of 250,000 events is sealed, and the next opens with baselines (DESIGN D9)
+ *
+ * A crash in any of it costs at most time: anchors and caches are of an older head, a seal is made of steps
+ * that each leave the old or the new segment.
+ */
+import { createHash } from 'node:crypto'
+import type { Head } from '../events/types/envelope.ts'
+import type { Fact } from '../events/types/events.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import { LogError } from '../events/log/store.ts'
+import { baselineOf, canonical } from '../machines/baseline.ts'
+import type { AnyState } from './fold.ts'
+import { streamOfCt } from './fold.ts'
+import type { Journal } from './journal.ts'
+import type { CachedState, DaemonPorts, StateCache } from './ports.ts'
+
+export const SEGMENT_EVENTS = 250_000
+const ANCHOR_AFTER_MS = 60_000
+const ANCHOR_EVENTS = 1000
+const ANCHOR_PAUSE_MS = 1000
+const CACHE_EVENTS = 5000
+const PENDING_CHECK_MS = 1000
+
+/** Property of `<ds>` that holds `seq:hash` of the newest anchored head. */
+export const ANCHOR_PROPERTY = 'org.vpsadminos.osctl:head'
+
+export const stateHash = (state: AnyState): string => createHash('sha256').update(canonical(baselineOf(state))).digest('hex')
+
+export class Upkeep {
+  readonly #ports: DaemonPorts
+  readonly #journal: Journal
+  readonly #dataset: string
+  readonly #cache: StateCache | null
+  readonly #abort = new AbortController()
+  #anchored = 0
+  #cached = 0
+  #anchorPlanned = false
+  #sealing = false
+  readonly #segmentEvents: number
+
+  constructor(ports: DaemonPorts, journal: Journal, dataset: string, cache: StateCache | null, segmentEvents = SEGMENT_EVENTS) {
+    this.#ports = ports
+    this.#journal = journal
+    this.#dataset = dataset
+    this.#cache = cache
+    this.#segmentEvents = segmentEvents
+    this.#anchored = journal.head().seq
+    this.#cached = journal.head().seq
+    journal.onBusy = () => this.#quietly('pending commits', () => this.#watchPending())
+    journal.listen(() => this.#onCommit())
+  }
+
+  #quietly(what: string, work: () => Promise<void>): void {
+    work().catch((error) => {
+      if (!this.#abort.signal.aborted) this.#ports.logger.warn({ dataset: this.#dataset, error: String(error) }, what)
+    })
+  }
+
+  async #watchPending(): Promise<void> {
+    do await this.#ports.clock.sleep(PENDING_CHECK_MS, this.#abort.signal)
+    while (this.#journal.checkPending())
+  }
+
+  #onCommit(): void {
+    const { seq } = this.#journal.head()
+    if (!this.#anchorPlanned) {
+      this.#anchorPlanned = true
+      this.#quietly('the head could not be anchored', () => this.#anchorLater())
+    }
+    if (this.#cache && seq - this.#cached >= CACHE_EVENTS) this.#quietly('states could not be cached', () => this.save())
+    if (!this.#sealing && this.#journal.store.segmentEvents() >= this.#segmentEvents) {
+      this.#sealing = true
+      this.#quietly('the segment could not be sealed', () => this.seal())
+    }
+  }
+
+  async #anchorLater(): Promise<void> {
+    let waited = 0
+    while (waited < ANCHOR_AFTER_MS && this.#journal.head().seq - this.#anchored < ANCHOR_EVENTS) {
+      await this.#ports.clock.sleep(ANCHOR_PAUSE_MS, this.#abort.signal)
+      waited += ANCHOR_PAUSE_MS
+    }
+    this.#anchorPlanned = false
+    await this.anchor()
+  }
+
+  /** Puts the committed head where a rollback of the log does not reach. */
+  async anchor(): Promise<Head> {
+    const head = this.#journal.head()
+    await this.#ports.host.zfs.set(this.#dataset, { [ANCHOR_PROPERTY]: `${head.seq}:${head.hash}` })
+    this.#ports.logger.info({ dataset: this.#dataset, seq: head.seq, hash: head.hash }, 'log head')
+    this.#anchored = head.seq
+    return head
+  }
+
+  /** Keeps the committed states for the next start. */
+  async save(): Promise<void> {
+    if (!this.#cache) return
+    const position = this.#journal.head()
+    const { fold } = this.#journal
+    // Only a moment without commits on their way has states and head of one position.
+    if (fold.seq !== position.seq || fold.quarantined.size > 0) return
+    this.#cached = position.seq
+    await this.#cache.save(position, cachedStates(this.#journal))
+  }
+
+  /** Seals the open segment; the next opens with the baselines of all that lives. */
+  async seal(): Promise<void> {
+    try {
+      const events = this.#journal.baselines(baselineFact)
+      await this.#journal.seal(events)
+      await this.anchor()
+    } catch (error) {
+      // An append came in between: the next commit asks again.
+      if (!(error instanceof LogError) || error.code !== 'E_LOG_CONFLICT') throw error
+    } finally {
+      this.#sealing = false
+    }
+  }
+
+  /** Holds a start from snapshots against a replay from the baselines. */
+  async confirm(): Promise<void> {
+    const { clock, logger } = this.#ports
+    const differing = await this.#journal.confirm(stateHash, () => clock.sleep(1, this.#abort.signal))
+    if (differing.length === 0) return
+    logger.error({ dataset: this.#dataset, streams: differing }, 'snapshots differ from the log: restart osctld, they are dropped')
+    await this.#cache?.save({ seq: 0, hash: '' }, [])
+  }
+
+  /** At export: the last word about this log. */
+  async finish(): Promise<void> {
+    await this.save()
+    await this.anchor()
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    await this.#cache?.close()
+  }
+}
+
+function baselineFact(stream: StreamId, ver: number, state: AnyState): Fact {
+  const baseline = baselineOf(state)
+  return { type: 'Baseline', of: stream, ver, state: baseline as never, stateHash: stateHash(state) }
+}
+
+function cachedStates(journal: Journal): CachedState[] {
+  const { fold, states } = journal
+  const rows: CachedState[] = []
+  const seq = fold.seq
+  for (const [stream, ver] of fold.versions) {
+    const state = stream === 'pool' ? states.pool() : null
+    rows.push({ stream, ver, seq, state: state ? baselineOf(state) : null })
+  }
+  const byStream = new Map(rows.map((row, index) => [row.stream, index]))
+  for (const ct of states.cts()) {
+    const index = byStream.get(streamOfCt(ct))
+    const row = index === undefined ? undefined : rows[index]
+    if (index !== undefined && row) rows[index] = { ...row, state: baselineOf(ct) }
+  }
+  return rows
+}
