@@ -13,7 +13,7 @@
  * origin exists, a container runs on a dataset that is there, nothing of an earlier boot runs.
  */
 import { type HookReport, HostError } from '../host.ts'
-import { containerExits, type ExitKind } from './containers.ts'
+import { abandonStart, abandonStop, containerExits, type ExitKind } from './containers.ts'
 import { encodeArchive, readPath, writePath } from './filesystem.ts'
 import {
   type Archive,
@@ -220,13 +220,21 @@ export class SimulatedMachine {
 export const toJSON = (machine: SimulatedMachine): string => JSON.stringify(machine.state)
 
 /**
+ * Brings a machine back from its file. Its helpers died with the process: a start that was under way has
+ * failed, a stop that was waited for has not happened.
+ *
  * @param text  what toJSON returned
  * @throws Error when the file is not such a machine
  */
 export function fromJSON(text: string, options: { now?: () => number } = {}): SimulatedMachine {
   const parsed = machineStateSchema.safeParse(JSON.parse(text))
   if (!parsed.success) throw new Error(`not a simulated machine: ${parsed.error.issues[0]?.message ?? ''}`)
-  return new SimulatedMachine({ ...options, state: parsed.data })
+  const machine = new SimulatedMachine({ ...options, state: parsed.data })
+  for (const ct of Object.values(parsed.data.containers)) {
+    abandonStart(parsed.data, ct, ct.run)
+    abandonStop(parsed.data, ct)
+  }
+  return machine
 }
 
 function emptyState(seed: number, hostName: string): MachineState {

@@ -9,13 +9,14 @@ import { HostError } from '../../../src/effects/host.ts'
 import type { Fault, FaultPoint } from '../../../src/effects/simulated/faults.ts'
 import type { SimulatedHost } from '../../../src/effects/simulated/host.ts'
 import { brokenInvariants } from '../../../src/effects/simulated/invariants.ts'
+import { toJSON } from '../../../src/effects/simulated/machine.ts'
 import {
   type Evidence,
   INTENT_KINDS,
   type IntentArgs,
   type IntentKind,
 } from '../../../src/events/types/intents.ts'
-import { datasetsOf, essenceOf, INTENT, type Lab, newLab } from './lab.ts'
+import { datasetsOf, essenceOf, given, INTENT, type Lab, newLab } from './lab.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
 
 type Prepared<K extends IntentKind> = { lab: Lab; args: IntentArgs<K> }
@@ -110,6 +111,17 @@ function suite<K extends IntentKind>(scenario: Scenario<K>): void {
       const again = await effect.run(args, lab.context(host))
       assert.deepEqual(datasetsOf(lab), before)
       if (kind !== 'lxc.stop' && kind !== 'pool.layout') assert.deepEqual(again, evidence)
+    })
+
+    it('is probed without changing anything, before and after', async () => {
+      const { lab, args } = await prepare(scenario)
+      const context = lab.context(lab.host())
+      for (const ran of [false, true]) {
+        if (ran) await effect.run(args, context)
+        const before = toJSON(lab.machine)
+        await given(effect.probe)(args, context)
+        assert.equal(toJSON(lab.machine), before)
+      }
     })
 
     it('ends well when the daemon dies at any boundary, its helper dead, alive, or fenced', async () => {

@@ -209,6 +209,20 @@ describe('the sandbox', () => {
     assert.ok(changes > 0)
   })
 
+  it('comes back from its file without the starts and stops that were under way', async () => {
+    const lab = await newLab()
+    await containerDataset(lab)
+    const dying = lab.host((point) => (point.op === 'lxc.start' ? { crash: true, orphan: true } : 'ok'))
+    await dying.materialise.container(spec, 'r1')
+    void dying.lxc.start(spec, 'r1', 10, contextOn(dying).fence)
+    assert.equal(lab.machine.container(REF)?.state, 'starting')
+    assert.equal(fromJSON(toJSON(lab.machine)).container(REF), null)
+    lab.machine.finishHelpers()
+    const ct = lab.machine.container(REF)
+    if (ct) ct.state = 'stopping'
+    assert.equal(fromJSON(toJSON(lab.machine)).container(REF)?.state, 'running')
+  })
+
   it('starts the debian image, whose init lies behind two symlinks', async () => {
     const machine = createSandbox()
     const host = simulatedHost(machine, ports)
