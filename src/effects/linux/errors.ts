@@ -6,6 +6,7 @@ import type { FailureClass } from '../../events/types/intents.ts'
 import { HostError, type HostErrorCode } from '../host.ts'
 
 const RULES: readonly (readonly [RegExp, HostErrorCode, FailureClass])[] = [
+  [/incomplete stream|invalid stream|checksum mismatch or incomplete|bad magic/i, 'E_BAD_IMAGE', 'permanent'],
   [/no such pool|does not exist|could not find any snapshots/i, 'E_NOT_FOUND', 'permanent'],
   [/dependent clones|has children|has dependent/i, 'E_REFUSED', 'permanent'],
   [/already exists|dataset with that name exists/i, 'E_EXISTS', 'permanent'],

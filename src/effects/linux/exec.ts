@@ -27,6 +27,8 @@ export type Command = {
   readonly env?: Readonly<Record<string, string>>
   /** Exit codes that are not failures. */
   readonly accept?: readonly number[]
+  /** Names in the effect's directory that the program may leave behind: removed when it ended. */
+  readonly scratch?: readonly string[]
 }
 
 const QUERY_TIMEOUT_MS = 60_000
@@ -202,7 +204,10 @@ export function effectRunner(fences: Fences): EffectRunner {
       }
     } finally {
       for (const fd of fds) closeSync(fd)
-      await Promise.all(Object.values(files).map((file) => rm(file, { force: true })))
+      const left = (command.scratch ?? []).map((name) => join(directory, name))
+      await Promise.all(
+        [...Object.values(files), ...left].map((file) => rm(file, { recursive: true, force: true })),
+      )
       await fences.leave(fence.intent)
     }
   }

@@ -16,12 +16,7 @@ import { systemError, unless } from './errors.ts'
 import { CGROUP, effectCgroup, effectDirectory, type Paths } from './paths.ts'
 
 /** A cgroup outside the effect's own that the effect is about to fill. Relative to the cgroup root. */
-export type Claim = {
-  readonly cgroup: string
-  readonly lxcPath: string
-  readonly ctid: string
-  readonly run: string
-}
+export type Claim = { readonly cgroup: string; readonly ref: ContainerRef; readonly run: string }
 
 export type Fences = {
   /** Makes the cgroup; each `enter` wants its `leave`. */

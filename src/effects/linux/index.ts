@@ -81,7 +81,7 @@ export async function linuxHost(options: LinuxOptions = {}): Promise<Host> {
     simulated: false,
     zfs,
     lxc: linuxLxc(paths, bootId, run, fences),
-    images: linuxImages({ paths, run, zfs, helper: options.helper ?? HELPER, hooks }),
+    images: linuxImages({ paths, run, zfs, helper: options.helper ?? HELPER }),
     materialise: linuxMaterialise({
       paths,
       hooks,

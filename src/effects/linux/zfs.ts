@@ -135,6 +135,23 @@ async function destroy(name: string, guid: string, fence: Fence, run: EffectRunn
   }
 }
 
+/** Destroys every snapshot of a dataset and of those below it: what received streams brought along. */
+export async function destroySnapshots(name: string, run: EffectRunner, fence: Fence): Promise<void> {
+  const argv: [string, ...string[]] = [
+    'zfs',
+    'list',
+    '-H',
+    '-o',
+    'name',
+    '-r',
+    '-t',
+    'snapshot',
+    checked(name),
+  ]
+  const snapshots = (await query({ argv })).stdout.split('\n').filter((line) => line !== '')
+  for (const snapshot of snapshots) await run({ argv: ['zfs', 'destroy', checked(snapshot)] }, fence)
+}
+
 /**
  * Makes directories below a mount point without following a symlink: each step opens the next part by its
  * parent's descriptor. `/proc/self/fd/N/name` is openat(2) as far as Node can say it.

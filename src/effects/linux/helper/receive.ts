@@ -1,0 +1,36 @@
+/**
+ * Receives the streams of an image in the `zfs` format as new datasets. Properties that a stream may bring
+ * are not taken: a mount point or `exec=off` of another host means nothing here.
+ */
+import { inspectImage, streamNames } from './metadata.ts'
+import { badImage, readOuter } from './outer.ts'
+import { feed } from './pipe.ts'
+import { progressFile } from './progress.ts'
+
+export type ReceiveJob = {
+  readonly job: 'receive'
+  readonly file: string
+  readonly dataset: string
+  readonly progress: string
+}
+
+const OVERRIDES = ['-o', 'canmount=noauto', '-x', 'mountpoint']
+
+/** @throws E_BAD_IMAGE; what `zfs recv` said */
+export async function receiveImage(job: ReceiveJob): Promise<Record<string, never>> {
+  const { datasets, format } = await inspectImage(job.file)
+  if (format !== 'zfs') throw badImage(`${job.file} is an image of format ${format}, not zfs`)
+  const outer = await readOuter(job.file)
+  const progress = progressFile(job.progress, outer.bytes)
+  for (const relative of ['', ...datasets]) {
+    const dataset = relative === '' ? job.dataset : `${job.dataset}/${relative}`
+    for (const stream of ['base', 'incremental'] as const) {
+      const member = outer.members.get(streamNames(outer, relative, stream)[0] ?? '')
+      if (!member) continue
+      // An incremental stream goes onto what was just received: -F, lest a changed atime refuse it.
+      const force = stream === 'incremental' ? ['-F'] : []
+      await feed(job.file, member, [], ['zfs', 'recv', '-u', ...force, ...OVERRIDES, dataset], progress)
+    }
+  }
+  return {}
+}
