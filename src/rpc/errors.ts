@@ -29,3 +29,18 @@ export const RPC = {
   /** Everything that the daemon itself refuses or fails at. */
   ours: 1,
 } as const
+
+/**
+ * What a handler throws to refuse or to report a failure, and what the client throws on receiving it.
+ * `message` is the reference's text alone; the CLI adds ` (state: …; possible: …)` from `data`.
+ */
+export class RpcError extends Error {
+  readonly code: number
+  readonly data: RpcErrorData
+  constructor(message: string, data: RpcErrorData, code: number = RPC.ours) {
+    super(message)
+    this.name = 'RpcError'
+    this.code = code
+    this.data = data
+  }
+}

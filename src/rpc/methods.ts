@@ -6,11 +6,12 @@
  * carry `meta`: what the caller says of itself, its idempotency key, and the command line as typed.
  *
  * Progress comes as notifications `progress` with the id of the request that it belongs to; subscriptions
- * as notifications `event`. Errors carry `data: RpcErrorData`; their codes are in `errors.ts`.
+ * as notifications `event`. Errors carry `data: RpcErrorData`; their codes are in `errors.ts`. What the wire
+ * itself fixes (version, limits, paths) is in `protocol.ts`, which is free of the schema library.
  */
 import { z } from 'zod'
-import { attrNameSchema, ctidSchema, poolNameSchema, repositoryNameSchema } from '../events/types/ids.ts'
 import { autostartSchema, hostnameSchema } from '../events/types/config.ts'
+import { attrNameSchema, ctidSchema, poolNameSchema, repositoryNameSchema } from '../events/types/ids.ts'
 
 /** `id` or `pool:id`. */
 const target = z.string().min(1).max(300)
@@ -67,8 +68,9 @@ export const methods = {
   'pool.set': z.strictObject({
     name: poolNameSchema,
     set: z.strictObject({
-      parallelStart: z.int().min(1).max(1000).optional(),
-      parallelStop: z.int().min(1).max(1000).optional(),
+      /** null sets the default again. */
+      parallelStart: z.int().min(1).max(1000).nullable().optional(),
+      parallelStop: z.int().min(1).max(1000).nullable().optional(),
       attrs: z.record(attrNameSchema, z.string().max(4096).nullable()).optional(),
     }),
     ...meta,
@@ -105,7 +107,12 @@ export const methods = {
   'ct.delete': z.strictObject({ id: target, force: z.boolean().default(false), ...meta }),
   'ct.start': z.strictObject({ id: target, waitSeconds: seconds.nullable().default(120), ...meta }),
   'ct.stop': z.strictObject({ id: target, ...stopOptions, ...meta }),
-  'ct.restart': z.strictObject({ id: target, ...stopOptions, waitSeconds: seconds.nullable().default(120), ...meta }),
+  'ct.restart': z.strictObject({
+    id: target,
+    ...stopOptions,
+    waitSeconds: seconds.nullable().default(120),
+    ...meta,
+  }),
   'ct.freeze': z.strictObject({ id: target, ...meta }),
   'ct.unfreeze': z.strictObject({ id: target, ...meta }),
   'ct.set': z.strictObject({
@@ -125,14 +132,29 @@ export const methods = {
   'ct.log': z.strictObject({ id: target, ...meta }),
 
   'user.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
-  'id-range.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
+  'id-range.list': z.strictObject({
+    names: z.array(z.string()).optional(),
+    pools: pools.optional(),
+    ...meta,
+  }),
 
   'repo.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
-  'repo.add': z.strictObject({ name: repositoryNameSchema, url: z.string().min(1).max(2000), pool: poolNameSchema.optional(), ...meta }),
+  'repo.add': z.strictObject({
+    name: repositoryNameSchema,
+    url: z.string().min(1).max(2000),
+    pool: poolNameSchema.optional(),
+    ...meta,
+  }),
   'repo.delete': z.strictObject({ name: target, ...meta }),
   'repo.enable': z.strictObject({ name: target, ...meta }),
   'repo.disable': z.strictObject({ name: target, ...meta }),
-  'repo.images': z.strictObject({ name: target, ...imageFilter, tag: z.string().optional(), cached: z.boolean().optional(), ...meta }),
+  'repo.images': z.strictObject({
+    name: target,
+    ...imageFilter,
+    tag: z.string().optional(),
+    cached: z.boolean().optional(),
+    ...meta,
+  }),
 
   'trash.list': z.strictObject({ pools: pools.optional(), ...meta }),
   'trash.prune': z.strictObject({ pools: pools.optional(), ...meta }),
@@ -156,12 +178,21 @@ export const methods = {
   /** `SEQ` or `POOL:SEQ`. */
   'event.show': z.strictObject({ position: z.string().min(1).max(200), ...meta }),
   'event.verify': z.strictObject({ pools: pools.optional(), full: z.boolean().default(false), ...meta }),
-  'event.subscribe': z.strictObject({ pools: pools.optional(), ...meta }),
+  /** Every later event, as notifications; `from` names the last seen seq of each pool, to go on without a gap. */
+  'event.subscribe': z.strictObject({
+    pools: pools.optional(),
+    from: z.record(poolNameSchema, z.int().min(0)).optional(),
+    ...meta,
+  }),
 
   'op.list': z.strictObject({ pools: pools.optional(), all: z.boolean().default(false), ...meta }),
   'op.show': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
   'op.retry': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
-  'op.resolve': z.strictObject({ op: z.string().min(1).max(100), as: z.enum(['done', 'failed', 'undone']), ...meta }),
+  'op.resolve': z.strictObject({
+    op: z.string().min(1).max(100),
+    as: z.enum(['done', 'failed', 'undone']),
+    ...meta,
+  }),
 
   healthcheck: z.strictObject({ pools: pools.optional(), ...meta }),
   'debug.machine': z.strictObject({ machine: z.enum(['ct', 'pool']), ...meta }),
@@ -172,8 +203,3 @@ export type MethodName = keyof typeof methods
 export type MethodInput<M extends MethodName> = z.input<(typeof methods)[M]>
 export type MethodParams<M extends MethodName> = z.output<(typeof methods)[M]>
 export type Meta = z.infer<typeof metaSchema>
-
-/** `1.0` of the wire; the daemon sends it with its version as the first notification, `hello`. */
-export const PROTOCOL = 1
-export const MAX_LINE_BYTES = 1024 * 1024
-export const DEFAULT_SOCKET = '/run/osctl/osctld.sock'

@@ -1,4 +1,6 @@
 /** What the daemon answers: plain rows, named as the columns of `osctl` are (vpsadminos §2, §3.1). */
+import type { MethodName } from './methods.ts'
+import type { RpcId } from './protocol.ts'
 
 export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
 
@@ -165,6 +167,8 @@ export type Accepted = {
   result: 'done' | 'accepted' | 'noop'
   position: string | null
   warnings: string[]
+  /** Where a deleted container went, and until when it stays there (ms since the epoch). */
+  trash?: { name: string; expires_at: number }
 }
 
 /** How to run a session in a container: the CLI runs argv as its child, on its own terminal. */
@@ -185,4 +189,68 @@ export type Status = {
   problems: string[]
 }
 
-export type ProgressNote = { id: number | string; text: string; done?: number; total?: number | null; op?: string }
+/** A container's log: the CLI reads the file; `text` stands in for it on the simulated host. */
+export type CtLog = { path: string; text: string | null }
+
+/** Parameters of the notification `progress`; `op` alone (text empty) names the operation once it is accepted. */
+export type ProgressNote = { id: RpcId; text: string; done?: number; total?: number | null; op?: string }
+
+/** Parameters of the notification `event`; `state` is the container's or pool's state after it, if it changed. */
+export type EventNote = { id: RpcId; event: EventRow; state?: string }
+/** Parameters of the notification `ended`: the subscription is over, and why. */
+export type EndedNote = { id: RpcId; reason: string }
+/** Parameters of the notification `rows`: a part of a long reply. */
+export type RowsNote = { id: RpcId; rows: unknown[] }
+
+/** What each method answers with. */
+export type MethodResults = {
+  ping: 'pong'
+  status: Status
+  'pool.list': PoolRow[]
+  'pool.show': PoolRow
+  'pool.install': Accepted
+  'pool.uninstall': Accepted
+  'pool.import': Accepted
+  'pool.export': Accepted
+  'pool.set': Accepted
+  'ct.list': CtRow[]
+  'ct.show': CtRow
+  'ct.new': Accepted
+  'ct.import': Accepted
+  'ct.delete': Accepted
+  'ct.start': Accepted
+  'ct.stop': Accepted
+  'ct.restart': Accepted
+  'ct.freeze': Accepted
+  'ct.unfreeze': Accepted
+  'ct.set': Accepted
+  'ct.exec': Session
+  'ct.attach': Session
+  'ct.session-ended': null
+  'ct.log': CtLog
+  'user.list': UserRow[]
+  'id-range.list': IdRangeRow[]
+  'repo.list': RepoRow[]
+  'repo.add': Accepted
+  'repo.delete': Accepted
+  'repo.enable': Accepted
+  'repo.disable': Accepted
+  'repo.images': ImageRow[]
+  'trash.list': TrashRow[]
+  'trash.prune': Accepted
+  'history.list': HistoryRow[]
+  'event.list': EventRow[]
+  'event.show': EventRow
+  'event.verify': VerifyRow[]
+  /** The newest seq of each pool: notifications follow from there, or from `from`. */
+  'event.subscribe': { positions: Record<string, number> }
+  'op.list': OpRow[]
+  'op.show': OpRow
+  'op.retry': Accepted
+  'op.resolve': Accepted
+  healthcheck: HealthRow[]
+  /** A Mermaid state diagram. */
+  'debug.machine': string
+  shutdown: Accepted
+}
+export type MethodResult<M extends MethodName> = MethodResults[M]
