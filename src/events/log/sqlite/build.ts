@@ -2,15 +2,16 @@
  * Writing segments: rows into the open one, and a whole new segment beside it.
  */
 import type { Row } from '../draft.ts'
-import { type Binding, type Db, migrate, openForAppend } from './connection.ts'
+import { type Binding, type Db, migrate, openForAppend, type Statement } from './connection.ts'
 
-const INSERT = 'INSERT INTO events (seq, stream, ver, id, key, op, type, t, hash, body) VALUES (?,?,?,?,?,?,?,?,?,?)'
+const INSERT =
+  'INSERT INTO events (seq, stream, ver, id, key, op, type, t, hash, body) VALUES (?,?,?,?,?,?,?,?,?,?)'
 
 /** Inserts rows; the transaction is the caller's. */
 export class Inserter {
-  readonly #insert: ReturnType<Db['prepare']>
+  readonly #insert: Statement
   constructor(db: Db) {
-    this.#insert = db.prepare(INSERT)
+    this.#insert = db.prepare<unknown[], unknown>(INSERT)
   }
 
   insert({ event, body, hash }: Row): void {

@@ -38,7 +38,7 @@ export class Catalog {
     const damaged = (what: string): Damage => ({ seq: null, segment: number, what })
     if (!this.numbers().includes(number)) return damaged(`log.${number}.db is missing`)
     try {
-      const segment = new Segment(openSealed(this.#directory.sealed(number), this.#binding))
+      const segment = new Segment(openSealed(this.#directory.sealed(number), this.#binding), true)
       if (segment.number === number) return { segment, last: segment.lastSeq() }
       segment.close()
       return damaged(`log.${number}.db holds segment ${segment.number}`)

@@ -28,14 +28,18 @@ export function schemaFaults(db: Db, binding: Binding): string[] {
   if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) return ['this is not an event log']
   const format = formatOf(db)
   if (format > FORMAT) return []
-  const model = new Database(':memory:', binding.nativeBinding ? { nativeBinding: binding.nativeBinding } : {})
+  const model = new Database(
+    ':memory:',
+    binding.nativeBinding ? { nativeBinding: binding.nativeBinding } : {},
+  )
   migrate(model, format)
   const wanted = schemaOf(model)
   model.close()
   const found = schemaOf(db)
   const faults: string[] = []
   for (const [name, sql] of wanted) {
-    if (found.get(name) !== sql) faults.push(`${name} is ${found.has(name) ? 'changed' : 'missing'} in the schema`)
+    if (found.get(name) !== sql)
+      faults.push(`${name} is ${found.has(name) ? 'changed' : 'missing'} in the schema`)
   }
   for (const name of found.keys()) {
     if (!wanted.has(name) && !(name in QUERY_INDEXES)) faults.push(`${name} does not belong in the schema`)
@@ -60,7 +64,8 @@ export function openingFault(segment: Segment): string | null {
 /** What is wrong with one event, given the hash of the one before. */
 export function rowFault(row: FullRow, seq: number, previous: Buffer): string | null {
   if (row.seq !== seq) return `seq ${row.seq} stands where ${seq} must be`
-  if (!linkHash(previous, row.body).equals(row.hash)) return 'the hash does not fit the event and the one before'
+  if (!linkHash(previous, row.body).equals(row.hash))
+    return 'the hash does not fit the event and the one before'
   const event = parseBody(row.body)
   for (const name of ['seq', 'stream', 'ver', 'id', 'type', 't'] as const) {
     if (event[name] !== row[name]) return `column ${name} differs from the event`
@@ -94,17 +99,22 @@ export class ChainWalk {
 
   step(deadline: number): void {
     try {
-      for (const row of this.segment.rowsFrom(this.seq, this.last)) {
-        const fault = rowFault(row, this.seq, this.hash)
-        if (fault) return this.#damaged(fault)
-        this.hash = row.hash
-        this.seq += 1
-        if (this.seq % 64 === 0 && isPast(deadline)) return
-      }
-      if (!this.isDone) this.#damaged(`events ${this.seq} to ${this.last} are missing`)
+      const fault = this.#faultUntil(deadline)
+      if (fault !== null) this.#damaged(fault)
     } catch (error) {
       this.#damaged(messageOf(error))
     }
+  }
+
+  #faultUntil(deadline: number): string | null {
+    for (const row of this.segment.rowsFrom(this.seq, this.last)) {
+      const fault = rowFault(row, this.seq, this.hash)
+      if (fault) return fault
+      this.hash = row.hash
+      this.seq += 1
+      if (this.seq % 64 === 0 && isPast(deadline)) return null
+    }
+    return this.isDone ? null : `events ${this.seq} to ${this.last} are missing`
   }
 
   #damaged(what: string): void {

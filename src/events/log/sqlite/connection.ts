@@ -11,6 +11,7 @@ import { LogError } from '../store.ts'
 import { migrations } from './migrations.ts'
 
 export type Db = Database.Database
+export type Statement = Database.Statement<unknown[], unknown>
 
 /** 'oscl': what file(1) and a curious admin see in bytes 68..71. */
 export const APPLICATION_ID = 0x6f73636c
@@ -80,7 +81,10 @@ export function isHeld(path: string, binding: Binding): boolean {
 export function assertFull(db: Db): void {
   const level = db.pragma('synchronous', { simple: true })
   if (level !== FULL) {
-    throw new LogError('E_LOG_UNKNOWN', `synchronous is ${level}, not FULL: commits may not survive a power cut`)
+    throw new LogError(
+      'E_LOG_UNKNOWN',
+      `synchronous is ${level}, not FULL: commits may not survive a power cut`,
+    )
   }
 }
 

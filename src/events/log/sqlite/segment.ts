@@ -4,7 +4,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { StreamId } from '../../types/ids.ts'
-import type { Db } from './connection.ts'
+import type { Db, Statement } from './connection.ts'
 
 /** A slice of reading never keeps the thread longer than about this. */
 export const SLICE_MS = 8
@@ -44,10 +44,14 @@ export class Segment {
   readonly first: number
   /** Hash that the first event is chained to. */
   readonly previous: Buffer
-  readonly #statements = new Map<string, ReturnType<Db['prepare']>>()
+  readonly #statements = new Map<string, Statement>()
 
-  constructor(db: Db) {
+  /** Sealed: immutable, and with an index for every question. */
+  readonly isSealed: boolean
+
+  constructor(db: Db, isSealed = false) {
     this.db = db
+    this.isSealed = isSealed
     const row = db.prepare('SELECT number, first, previous FROM segment').get() as
       | { number: number; first: number; previous: Buffer }
       | undefined
@@ -57,10 +61,10 @@ export class Segment {
     this.previous = row.previous
   }
 
-  prepared(sql: string): ReturnType<Db['prepare']> {
+  prepared(sql: string): Statement {
     let statement = this.#statements.get(sql)
     if (!statement) {
-      statement = this.db.prepare(sql)
+      statement = this.db.prepare<unknown[], unknown>(sql)
       this.#statements.set(sql, statement)
     }
     return statement
@@ -109,7 +113,9 @@ export class Segment {
   }
 
   lastTime(): number {
-    const row = this.prepared('SELECT t FROM events ORDER BY seq DESC LIMIT 1').get() as { t: number } | undefined
+    const row = this.prepared('SELECT t FROM events ORDER BY seq DESC LIMIT 1').get() as
+      | { t: number }
+      | undefined
     return row?.t ?? 0
   }
 
@@ -120,9 +126,11 @@ export class Segment {
       ? `SELECT seq, body FROM events INDEXED BY events_stream_ver WHERE stream = ? AND ver BETWEEN ? AND ?
          AND seq BETWEEN ? AND ? ORDER BY ver ${order} LIMIT ?`
       : `SELECT seq, body FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq ${order} LIMIT ?`
-    const bounds = stream ? [stream, ...this.#verRange(stream, range)] : []
+    const bounds = stream ? [stream, ...this.versionsWithin(stream, range.from, range.to)] : []
     const bodies: Buffer[] = []
-    const rows = this.prepared(sql).raw().iterate(...bounds, range.from, range.to, limit + 1)
+    const rows = this.prepared(sql)
+      .raw()
+      .iterate(...bounds, range.from, range.to, limit + 1)
     for (const row of rows as IterableIterator<[number, Buffer]>) {
       const isFull = bodies.length === limit
       const isLate = bodies.length > 0 && bodies.length % CLOCK_EVERY === 0 && isPast(deadline)
@@ -132,11 +140,11 @@ export class Segment {
     return { bodies, next: null }
   }
 
-  /** `ver` grows with `seq` within a stream: the versions at both ends of the range bound the index scan. */
-  #verRange(stream: StreamId, range: Range): [number, number] {
-    const low = range.from <= this.first ? 0 : this.#versionBefore(stream, range.from)
-    const isOpenEnded = range.to >= this.lastSeq()
-    return [low + 1, isOpenEnded ? Number.MAX_SAFE_INTEGER : this.#versionBefore(stream, range.to + 1)]
+  /** `ver` grows with `seq` within a stream: the versions at both ends of a range bound the index scan. */
+  versionsWithin(stream: StreamId, from: number, to: number): [low: number, high: number] {
+    const before = from <= this.first ? 0 : this.#versionBefore(stream, from)
+    const isOpenEnded = to >= this.lastSeq()
+    return [before + 1, isOpenEnded ? Number.MAX_SAFE_INTEGER : this.#versionBefore(stream, to + 1)]
   }
 
   /** Highest version of the stream before `seq`. */

@@ -20,7 +20,11 @@ const MAGIC = 0x377f0682
 
 export type WalState =
   | { readonly kind: 'clean'; readonly commits: number }
-  | { readonly kind: 'torn'; readonly what: string; /** Names this state of the file. */ readonly label: string }
+  | {
+      readonly kind: 'torn'
+      readonly what: string /** Names this state of the file. */
+      readonly label: string
+    }
   | { readonly kind: 'damaged'; readonly what: string }
 
 type Sum = [number, number]
@@ -55,7 +59,8 @@ export function judgeWalBytes(bytes: Buffer): WalState {
     (bigEndian || bytes.readUInt32BE(0) === MAGIC) &&
     seed[0] === bytes.readUInt32BE(24) &&
     seed[1] === bytes.readUInt32BE(28)
-  if (!isIntact) return { kind: 'damaged', what: 'the header of log.db-wal is damaged: all its commits are lost' }
+  if (!isIntact)
+    return { kind: 'damaged', what: 'the header of log.db-wal is damaged: all its commits are lost' }
   return judgeFrames(bytes, bytes.readUInt32BE(8), bigEndian, seed)
 }
 

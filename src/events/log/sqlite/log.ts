@@ -1,0 +1,305 @@
+/**
+ * The log of a pool on SQLite (DESIGN D4, D5, D9).
+ *
+ * One directory, one writer. The open segment takes appends; sealed ones are immutable. All work is
+ * synchronous and short, and is dealt out by turns: appends that wait are committed together, reads and
+ * verification go on a slice at a time in between. The same class serves in process and inside the worker.
+ *
+ * Invariants: an event is in the file before its promise resolves, synced; `seq` has no gap and no
+ * duplicate across segments; the tip in memory is the end of the file, or the log is poisoned and refuses
+ * everything; a log that was found damaged is never appended to.
+ */
+import { tmpdir } from 'node:os'
+import type { Head, NewEvent, StoredEvent } from '../../types/envelope.ts'
+import { headOf, parseBody } from '../chain.ts'
+import { Draft, type Known, type Stamp, segmentOpened } from '../draft.ts'
+import {
+  type AppendBatch,
+  type Appended,
+  type EventQuery,
+  LogError,
+  type LogStore,
+  type OpenedLog,
+  type ReadQuery,
+  type ReadSlice,
+  type VerifyReport,
+} from '../store.ts'
+import { Committer, type RunCommit } from './commit.ts'
+import { openForAppend, refusal } from './connection.ts'
+import { type Opening, openLog } from './opening.ts'
+import { Reader } from './reader.ts'
+import { type AtStep, buildNext, publish } from './seal.ts'
+import { Segment, type Slice } from './segment.ts'
+import { Turns } from './turns.ts'
+import { Verification } from './verify.ts'
+
+export type SqliteLogOptions = {
+  readonly dir: string
+  readonly stamp: () => Stamp
+  readonly create?: boolean | undefined
+  readonly mountpoint?: boolean | undefined
+  readonly scratch?: string | undefined
+  readonly nativeBinding?: string | undefined
+  readonly runCommit?: RunCommit | undefined
+  readonly atSealStep?: AtStep | undefined
+}
+
+/** Bounds what one commit can cost those who wait for the next. */
+const MAX_EVENTS_A_COMMIT = 4096
+
+type Waiting = {
+  batch: AppendBatch
+  resolve: (appended: Appended) => void
+  reject: (error: LogError) => void
+}
+type Opened = Opening & { committer: Committer | null; reader: Reader; known: Known }
+
+export class SqliteLog implements LogStore {
+  readonly #options: SqliteLogOptions
+  readonly #turns = new Turns(() => this.#flush())
+  #waiting: Waiting[] = []
+  #opened: Opened | null = null
+
+  constructor(options: SqliteLogOptions) {
+    this.#options = options
+  }
+
+  async open(): Promise<OpenedLog> {
+    if (this.#opened) throw new LogError('E_LOG_LOCKED', 'the event log is open already')
+    const { create = true, mountpoint = false, scratch = tmpdir() } = this.#options
+    this.#adopt(openLog({ ...this.#options, create, mountpoint, scratch }))
+    return this.#describe()
+  }
+
+  append(batch: AppendBatch): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ batch, resolve, reject })
+      this.#turns.wake()
+    })
+  }
+
+  async read(query: ReadQuery): Promise<ReadSlice> {
+    return parsed(await this.readRaw(query))
+  }
+
+  async query(query: EventQuery): Promise<ReadSlice> {
+    return parsed(await this.queryRaw(query))
+  }
+
+  readRaw(query: ReadQuery): Promise<Slice> {
+    return this.#sliced((opened, deadline) => opened.reader.read(query, opened.tip.seq, deadline))
+  }
+
+  queryRaw(query: EventQuery): Promise<Slice> {
+    return this.#sliced((opened, deadline) => opened.reader.query(query, opened.tip.seq, deadline))
+  }
+
+  async byId(id: string): Promise<StoredEvent | null> {
+    return parsedOrNull(await this.bodyById(id))
+  }
+
+  async byKey(key: string): Promise<StoredEvent | null> {
+    return parsedOrNull(await this.bodyByKey(key))
+  }
+
+  bodyById(id: string): Promise<Buffer | null> {
+    return this.#sliced((opened) => opened.reader.byId(id, opened.tip.seq))
+  }
+
+  bodyByKey(key: string): Promise<Buffer | null> {
+    return this.#sliced((opened) => opened.reader.byKey(key, opened.tip.seq))
+  }
+
+  /** Runs with the hashes of the log at hand: tells whether a cache was made of this very log. */
+  withHashes<T>(work: (hashAt: (seq: number) => string | null) => T): Promise<T> {
+    return this.#sliced(({ reader, tip }) =>
+      work((seq) => reader.at(seq, tip.seq)?.hash.toString('hex') ?? null),
+    )
+  }
+
+  head(): Head {
+    const { tip } = this.#require()
+    return headOf(tip.seq, tip.hash)
+  }
+
+  segmentEvents(): number {
+    const { segment, tip } = this.#require()
+    return segment ? tip.seq - segment.first + 1 : 0
+  }
+
+  seal(baselines: readonly NewEvent[], expected: AppendBatch['expected'] = {}): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      this.#turns.add(() => {
+        try {
+          resolve(this.#seal(baselines, expected))
+        } catch (error) {
+          reject(refusal(error))
+        }
+        return true
+      })
+    })
+  }
+
+  verify({ full, against }: { full: boolean; against?: Head }): Promise<VerifyReport> {
+    let running: { verification: Verification; head: Head } | undefined
+    return this.#job((opened, deadline) => {
+      if (!running) {
+        const head = headOf(opened.tip.seq, opened.tip.hash)
+        const row = opened.reader.subjects(full || against !== undefined, opened.tip.seq)
+        running = { head, verification: new Verification(row, full, head, against) }
+        running.verification.damage.push(...opened.damage.filter((known) => known.seq === null))
+      }
+      if (!running.verification.step(deadline)) return undefined
+      const { checked, segments, damage } = running.verification
+      return { head: running.head, checked, segments, damage: distinct(damage) }
+    })
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened
+    if (!opened) return
+    while (opened.committer && this.#waiting.length > 0) this.#flush()
+    this.#opened = null
+    opened.catalog.forget()
+    try {
+      if (opened.readOnly === null && !opened.committer?.poison) checkpoint(opened.segment)
+      opened.segment?.close()
+    } finally {
+      opened.dispose()
+    }
+  }
+
+  #adopt(opening: Opening): void {
+    const { segment, readOnly } = opening
+    const runCommit = this.#options.runCommit ?? ((commit) => commit())
+    const reader = new Reader(opening)
+    this.#opened = {
+      ...opening,
+      reader,
+      known: reader.known(),
+      committer: segment && readOnly === null ? new Committer(segment, runCommit) : null,
+    }
+  }
+
+  #describe(): OpenedLog {
+    const { segment, tip, readOnly, damage, notes } = this.#require()
+    return {
+      head: headOf(tip.seq, tip.hash),
+      replayFrom: segment && segment.first <= tip.seq ? segment.first : 1,
+      streams: new Map(tip.versions),
+      readOnly,
+      damage: [...damage],
+      notes: [...notes],
+    }
+  }
+
+  #require(): Opened {
+    if (!this.#opened) throw new LogError('E_LOG_CLOSED', 'the event log is closed')
+    return this.#opened
+  }
+
+  /** The writable log, or why there is none. */
+  #writable(): Opened & { segment: Segment; committer: Committer } {
+    const opened = this.#require()
+    const { committer, segment, readOnly } = opened
+    if (!committer || !segment)
+      throw new LogError('E_LOG_READ_ONLY', readOnly ?? 'the event log is read-only')
+    if (committer.poison) throw committer.poison
+    return { ...opened, segment, committer }
+  }
+
+  #flush(): boolean {
+    const group = this.#takeGroup()
+    if (group.length === 0) return false
+    try {
+      const { committer, tip, known } = this.#writable()
+      const outcomes = committer.commit(
+        group.map((it) => it.batch),
+        tip,
+        known,
+      )
+      for (const [i, { resolve, reject }] of group.entries()) {
+        const outcome = outcomes[i]
+        if (outcome instanceof LogError) reject(outcome)
+        else if (outcome) resolve(outcome)
+      }
+    } catch (error) {
+      for (const { reject } of group) reject(refusal(error))
+    }
+    return this.#waiting.length > 0
+  }
+
+  #takeGroup(): Waiting[] {
+    let events = 0
+    const end = this.#waiting.findIndex(({ batch }) => {
+      events += batch.events.length
+      return events > MAX_EVENTS_A_COMMIT
+    })
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(end, 1))
+  }
+
+  #sliced<T>(work: (opened: Opened, deadline: number) => T): Promise<T> {
+    return this.#job((opened, deadline) => work(opened, deadline))
+  }
+
+  /** Runs until it returns something, a slice a turn. */
+  #job<T>(work: (opened: Opened, deadline: number) => T | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#turns.add((deadline) => {
+        try {
+          const result = work(this.#require(), deadline)
+          if (result !== undefined) resolve(result)
+          return result !== undefined
+        } catch (error) {
+          reject(refusal(error))
+          return true
+        }
+      })
+    })
+  }
+
+  #seal(baselines: readonly NewEvent[], expected: AppendBatch['expected']): Appended {
+    const opened = this.#writable()
+    const { directory, catalog, segment, tip, known, committer } = opened
+    const atStep = this.#options.atSealStep ?? (() => {})
+    const draft = new Draft(tip, known)
+    const { hash: head, seq: last } = tip
+    const previous = { segment: segment.number, first: segment.first, last, head: head.toString('hex') }
+    const opening = segmentOpened(this.#options.stamp(), segment.number + 1, previous)
+    const first = draft.add({ events: [opening, ...baselines], expected })
+    buildNext(directory, segment, draft.rows, head, this.#options)
+    atStep('built')
+    try {
+      publish(directory, segment, atStep)
+      const next = new Segment(openForAppend(directory.open, this.#options))
+      draft.applyTo(tip)
+      catalog.forget()
+      this.#adopt({ ...opened, segment: next, tip: { ...tip, versions: next.versions(tip.seq) } })
+      return { first, head: headOf(tip.seq, tip.hash) }
+    } catch (error) {
+      committer.poison = new LogError('E_LOG_UNKNOWN', 'sealing failed: the event log must be reopened', {
+        cause: error,
+      })
+      throw committer.poison
+    }
+  }
+}
+
+function parsed({ bodies, next }: Slice): ReadSlice {
+  return { events: bodies.map(parseBody), next }
+}
+
+const parsedOrNull = (body: Buffer | null): StoredEvent | null => (body ? parseBody(body) : null)
+
+function checkpoint(segment: Segment | null): void {
+  try {
+    segment?.db.pragma('wal_checkpoint(TRUNCATE)')
+  } catch {
+    // Closing must not fail: what the WAL holds is durable, and the next open takes it over.
+  }
+}
+
+function distinct<T>(items: readonly T[]): T[] {
+  const seen = new Map(items.map((item) => [JSON.stringify(item), item]))
+  return [...seen.values()]
+}
