@@ -9,7 +9,7 @@
 #   base     Debian 13 with the packages of os/packages                      a minute, once per package release
 #   initrd   busybox, os/initramfs and the modules that find the root        a second
 #   images   the container images of os/images                              a minute, once per package release
-#   root     os/root, the project's dist/ and Node laid over base and kernel, packed as squashfs    seconds
+#   root     os/root, the project's dist/ and Node laid over all these, packed as squashfs          seconds
 #
 # The last one is redone only when its inputs changed: their digest is the image's BUILD_ID. The three files appear
 # by rename when all are complete, os/out/build-id last, so a build that is interrupted or fails leaves the previous

@@ -17,6 +17,9 @@ set -euo pipefail
 . "$OS_DIR/images/busybox.sh"
 . "$OS_DIR/images/debian.sh"
 
+# Where the live system has it; the cache entry is a layer of the image's root.
+REPOSITORY=/usr/share/osctl/repository
+
 OUT=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -30,12 +33,14 @@ while [ $# -gt 0 ]; do
 done
 
 images_key() {
-    key "$(version_of busybox-static)" "$(versions_of "${DEBIAN_PACKAGES[@]}")" \
-        "$(cd "$OS_DIR" && find images lib/archive.sh -type f -print0 | LC_ALL=C sort -z | xargs -0 cat)"
+    key "$(version_of busybox-static)" "$(versions_of "${DEBIAN_PACKAGES[@]}")" "$(cat "$SOURCES")" \
+        "${DEBIAN_MASKED[@]}" "$VENDOR/$VARIANT/$ARCH" \
+        "$(cd "$OS_DIR/images/busybox" && find . -type f | LC_ALL=C sort | xargs tail -n +1)" \
+        "$(recipe images_build debootstrap busybox_root debian_root image_epoch image_add repository_index index_entry)"
 }
 
 images_build() {
-    local repository=$1/repository
+    local repository=$1$REPOSITORY
     busybox_root "$CACHE/tmp/image-root"
     image_add "$repository" "$CACHE/tmp/image-root" busybox "$(version_of busybox-static | sed 's/^[0-9]*://; s/-.*//')"
     debian_root "$CACHE/tmp/image-root"
@@ -49,7 +54,7 @@ archive_open
 entry=$(cached images "$(images_key)" images_build)
 if [ -n "$OUT" ]; then
     mkdir -p "$OUT"
-    cp -rT "$entry/repository" "$OUT"
+    cp -rT "$entry$REPOSITORY" "$OUT"
     say "repository in $OUT"
 fi
 echo "$entry"

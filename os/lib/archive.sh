@@ -61,6 +61,7 @@ archive_refresh() {
     mkdir -p "$CACHE/apt/state/lists/partial" "$CACHE/apt/cache/archives/partial" "$CACHE/apt/empty"
     touch "$CACHE/apt/status"
     if archive_apt get -qq update >&2; then
+        rm -rf "$CACHE/apt/answers"
         touch "$CACHE/apt/fetched"
     elif [ -n "$(ls "$CACHE"/apt/state/lists/*Packages* 2>/dev/null)" ]; then
         say "the Debian archive cannot be reached; using the package lists fetched earlier"
@@ -80,19 +81,24 @@ archive_apt() {
         -o Acquire::Languages=none -o APT::Sandbox::User=root "$@"
 }
 
-# version_of PACKAGE: the version that Debian 13 has now.
-version_of() {
-    local version
-    version=$(archive_apt cache policy "$1" | awk '$1 == "Candidate:" { print $2 }')
-    [ -n "$version" ] && [ "$version" != '(none)' ] || die "Debian 13 has no package $1"
-    printf '%s\n' "$version"
+# versions_of PACKAGE…: the versions of these packages and of all they depend on, one a line (`name version`). apt
+# takes seconds for that; its answer holds until the lists are fetched again.
+versions_of() {
+    local answer
+    answer=$CACHE/apt/answers/$(key "$(cat "$SOURCES")" "$*")
+    if [ ! -s "$answer" ]; then
+        mkdir -p "$CACHE/apt/answers"
+        archive_apt get --simulate --no-install-recommends install "$@" >"$answer.new" 2>&1 ||
+            die "Debian 13 cannot install $*: $(grep '^E:' "$answer.new" | tail -n 1)"
+        awk '$1 == "Inst" { print $2, $3 }' "$answer.new" | tr -d '(' | sort >"$answer.sorted"
+        rm "$answer.new"
+        mv "$answer.sorted" "$answer"
+    fi
+    cat "$answer"
 }
 
-# versions_of PACKAGE…: the versions of these packages and of all they depend on, one a line.
-versions_of() {
-    archive_apt get --simulate --no-install-recommends install "$@" 2>/dev/null |
-        awk '$1 == "Inst" { print $2, $3 }' | tr -d '(' | sort
-}
+# version_of PACKAGE: the version that Debian 13 has now.
+version_of() { versions_of "$1" | awk -v name="$1" '$1 == name { print $2 }'; }
 
 # Options of debootstrap for roots that nobody reads manuals in.
 SLIM=(

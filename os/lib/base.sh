@@ -6,7 +6,7 @@ packages() { sed 's/#.*//' "$OS_DIR/packages" | xargs; }
 
 base_key() {
     # shellcheck disable=SC2046  # a list of words
-    key "$(versions_of $(packages))" "$(cat "$OS_DIR/packages" "$OS_DIR/lib/base.sh" "$OS_DIR/lib/archive.sh")"
+    key "$(packages)" "$(versions_of $(packages))" "$(cat "$SOURCES")" "$(recipe base_build debootstrap)" "${SLIM[@]}"
 }
 
 base_build() {

@@ -56,6 +56,9 @@ step() {
 # key TEXT…: 16 hex digits that name the inputs.
 key() { printf '%s\n' "$@" | sha256sum | cut -c1-16; }
 
+# recipe FUNCTION…: what these functions do, without comments and layout: for a key.
+recipe() { declare -f "$@"; }
+
 # cached KIND KEY FUNCTION: prints the entry's path, calling FUNCTION <empty dir> to make it if it is missing.
 cached() {
     local kind=$1 name=$2 make=$3 entry=$CACHE/$1/$2 work

@@ -3,7 +3,7 @@
 # needs nothing to load them).
 
 initrd_key() {
-    key "$(basename "$KERNEL")" "$(basename "$BASE")" "$(cat "$OS_DIR"/initramfs/* "$OS_DIR/lib/initrd.sh")"
+    key "$(basename "$KERNEL")" "$(basename "$BASE")" "$(cat "$OS_DIR"/initramfs/*)" "$(recipe initrd_build initrd_modules)"
 }
 
 initrd_build() {

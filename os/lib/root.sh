@@ -1,4 +1,4 @@
-# The last stage: what is ours, as one layer over base and kernel, and the squashfs of all three.
+# The last stage: what is ours, as one layer over images, kernel and base, and the squashfs of all four.
 
 base_version() { inside "$BASE" dpkg-query -W -f '${Version}' "$1"; }
 
@@ -25,8 +25,6 @@ root_stage() {
         say "no dist/ here: the image will have no osctl (run npm run build first)"
     fi
 
-    mkdir -p "$stage/usr/share/osctl"
-    cp -r "$IMAGES/repository" "$stage/usr/share/osctl/repository"
     chown -R 0:0 "$stage"
     chmod -R u=rwX,go=rX "$stage"
 }
@@ -81,8 +79,8 @@ root_pack() {
     mkdir -p "$merged"
     rm -f "$out"
     unshare --mount sh -euc '
-        mount -t overlay -o ro,lowerdir="$1:$2:$3" overlay "$4"
-        mksquashfs "$4" "$5" -comp zstd -Xcompression-level 9 -noappend -no-progress \
+        mount -t overlay -o ro,lowerdir="$1:$2:$3:$4" overlay "$5"
+        mksquashfs "$5" "$6" -comp zstd -Xcompression-level 9 -noappend -no-progress \
             -wildcards -e "vmlinuz" "version" "zfs-version" "boot/*"
-    ' sh "$stage" "$KERNEL" "$BASE" "$merged" "$out"
+    ' sh "$stage" "$IMAGES" "$KERNEL" "$BASE" "$merged" "$out"
 }
