@@ -109,7 +109,7 @@ async function portsFor(options: Options): Promise<DaemonPorts> {
   const common = { effects, clock, ids: ulids(), logger, version: version() }
   if (options.host === 'simulated') {
     const { host, directory } = openSandbox(options.state ?? '.', clock)
-    const logs = logPorts({ clock, directory: (dataset, kind) => Promise.resolve(join(directory, dataset, kind)), host: join(directory, 'host-events') })
+    const logs = logPorts({ clock, directory: (dataset, kind) => Promise.resolve(join(directory, dataset, kind)), host: join(directory, 'host-events'), version: version(), mountpoint: false })
     return { ...common, host, ...logs, publishNames: namesIn(join(directory, 'completion')) }
   }
   const host = await linuxHost({ log: (message) => logger.warn({}, message) })
@@ -118,6 +118,8 @@ async function portsFor(options: Options): Promise<DaemonPorts> {
     clock,
     directory: (dataset, kind, create) => (kind === 'events' ? eventsDirectory(host, dataset, create) : cacheDirectory(host, dataset)),
     host: '/run/osctl/events',
+    version: version(),
+    mountpoint: true,
   })
   return { ...common, host, ...logs, publishNames: namesIn(COMPLETION_DIRECTORY) }
 }

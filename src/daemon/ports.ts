@@ -26,7 +26,7 @@ export interface Logger {
 }
 
 /** State of one stream as a cache keeps it. */
-export type CachedState = { readonly stream: StreamId; readonly ver: number; readonly seq: number; readonly state: unknown }
+export type CachedState = { readonly stream: StreamId; readonly ver: number; readonly state: unknown }
 
 /** Disposable snapshots of states (DESIGN D9). Never fails: what cannot be used is not there. */
 export interface StateCache {

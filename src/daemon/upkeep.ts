@@ -151,19 +151,10 @@ function baselineFact(stream: StreamId, ver: number, state: AnyState): Fact {
   return { type: 'Baseline', of: stream, ver, state: baseline as never, stateHash: stateHash(state) }
 }
 
-function cachedStates(journal: Journal): CachedState[] {
-  const { fold, states } = journal
-  const rows: CachedState[] = []
-  const seq = fold.seq
-  for (const [stream, ver] of fold.versions) {
-    const state = stream === 'pool' ? states.pool() : null
-    rows.push({ stream, ver, seq, state: state ? baselineOf(state) : null })
-  }
-  const byStream = new Map(rows.map((row, index) => [row.stream, index]))
-  for (const ct of states.cts()) {
-    const index = byStream.get(streamOfCt(ct))
-    const row = index === undefined ? undefined : rows[index]
-    if (index !== undefined && row) rows[index] = { ...row, state: baselineOf(ct) }
-  }
-  return rows
+function cachedStates({ fold, states }: Journal): CachedState[] {
+  const streams: StreamId[] = ['pool', ...[...states.cts()].map(streamOfCt)]
+  return streams.flatMap((stream) => {
+    const state = states.of(stream)
+    return state ? [{ stream, ver: fold.versions.get(stream) ?? 0, state: baselineOf(state) }] : []
+  })
 }

@@ -1,4 +1,4 @@
-/** The real clocks: wall clock, CLOCK_MONOTONIC as µs since boot, and timers that keep no process alive. */
+/** The real clocks: wall clock, CLOCK_MONOTONIC as µs since boot, and its timers. */
 import type { Clock } from '../ports.ts'
 
 export const realClock: Clock = {
@@ -15,7 +15,6 @@ export const realClock: Clock = {
         signal?.removeEventListener('abort', abort)
         resolve()
       }, ms)
-      timer.unref()
       signal?.addEventListener('abort', abort, { once: true })
     }),
 }
