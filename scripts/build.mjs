@@ -20,9 +20,10 @@ import * as fs from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
+import ts from 'typescript'
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
-const NODE = join(ROOT, 'node_modules/.bin/node')
+const NODE = join(ROOT, `node_modules/node-linux-${process.arch}/bin/node`)
 
 /** Trees that a bundle may refer to by URL, and where they stand in dist/. */
 const ASSETS = { 'src/hooks': 'hooks', 'docs/man': 'man' }
@@ -36,7 +37,7 @@ const OPTIONS = {
   legalComments: 'none',
   metafile: true,
   preserveSymlinks: true,
-  logLevel: 'warning',
+  logLevel: 'silent',
 }
 
 /** A program of the CLI must start fast; the daemon must leave readable stack traces. */
@@ -74,8 +75,21 @@ const englishOnly = {
 /** `src/events/log/worker.ts` is bundled as `log-worker`. */
 const workerName = (path) => `${basename(dirname(path))}-${basename(path, '.ts')}`
 
+/**
+ * Programs may await at top level, which CommonJS cannot: what begins with the first such statement is put into
+ * an async function. A rejection ends the process all the same.
+ */
+function withoutTopLevelAwait(text) {
+  const source = ts.createSourceFile('program.ts', text, ts.ScriptTarget.ESNext)
+  const awaits = (node) =>
+    ts.isAwaitExpression(node) || (!ts.isFunctionLike(node) && (ts.forEachChild(node, awaits) ?? false))
+  const first = source.statements.find(awaits)
+  if (!first) return text
+  return `${text.slice(0, first.pos)}\nvoid (async () => {${text.slice(first.pos)}\n})()\n`
+}
+
 /** Turns URLs of files in the tree into URLs of files in dist/, and collects the workers among them. */
-function urlsIntoDist(root, workers) {
+function urlsIntoDist(root, entry, workers) {
   const place = (from, target) => {
     const path = resolve(dirname(from), target)
     const inTree = relative(root, path)
@@ -85,21 +99,27 @@ function urlsIntoDist(root, workers) {
     }
     const asset = Object.keys(ASSETS).find((tree) => inTree === tree || inTree.startsWith(tree + sep))
     if (asset) return `./${ASSETS[asset]}${inTree.slice(asset.length)}${target.endsWith('/') ? '/' : ''}`
-    throw new Error(
-      `${relative(root, from)}: ${target} is a file that dist/ does not have (see scripts/build.mjs)`,
-    )
+    return null
   }
   return {
     name: 'urls-into-dist',
     setup(build) {
       build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         if (path.includes('/node_modules/')) return null
-        const contents = fs
-          .readFileSync(path, 'utf8')
-          .replaceAll(
-            /new URL\(\s*(['"])(\.[^'"]*)\1,\s*import\.meta\.url\s*\)/g,
-            (_, _quote, target) => `new URL('${place(path, target)}', import.meta.url)`,
-          )
+        const text = fs.readFileSync(path, 'utf8')
+        const program = path === entry ? withoutTopLevelAwait(text) : text
+        const errors = []
+        const contents = program.replaceAll(
+          /new URL\(\s*(['"])(\.[^'"]*)\1,\s*import\.meta\.url\s*\)/g,
+          (_, _quote, target) => {
+            const placed = place(path, target)
+            if (!placed)
+              errors.push({ text: `${target} is a file that dist/ does not have (scripts/build.mjs)` })
+            return `new URL('${placed}', import.meta.url)`
+          },
+        )
+        if (errors.length > 0)
+          return { errors: errors.map(({ text }) => ({ text: `${relative(root, path)}: ${text}` })) }
         return { contents, loader: 'ts' }
       })
     },
@@ -136,7 +156,7 @@ async function bundle(root, out, name, entry, workers, { version, commit }) {
       __VERSION__: JSON.stringify(version),
       __COMMIT__: JSON.stringify(commit),
     },
-    plugins: [nativeModules, englishOnly, urlsIntoDist(root, workers)],
+    plugins: [nativeModules, englishOnly, urlsIntoDist(root, resolve(root, entry), workers)],
   })
   return Object.keys(result.metafile.inputs)
 }
@@ -186,6 +206,7 @@ function writeCompletion(out) {
       encoding: 'utf8',
       timeout: 20_000,
     })
+    if (cli.error) throw cli.error
     if (cli.status !== 0 || !cli.stdout) {
       process.stderr.write(
         `build: warning: \`osctl completion ${shell}\` prints nothing: ${cli.stderr.trim().split('\n')[0]}\n`,
@@ -256,7 +277,15 @@ async function main() {
     if (!present.includes(name)) process.stderr.write(`build: warning: bin/${name}.ts is missing\n`)
   }
   const entries = Object.fromEntries(present.map((name) => [name, join('bin', `${name}.ts`)]))
-  const { version, commit, bundles } = await build({ entries })
+  const made = await build({ entries }).catch(async (error) => {
+    if (!error.errors) throw error
+    process.stderr.write(
+      (await esbuild.formatMessages(error.errors, { kind: 'error', color: false })).join(''),
+    )
+    process.stderr.write('build: failed; dist/ is as it was\n')
+    process.exit(1)
+  })
+  const { version, commit, bundles } = made
   for (const name of bundles) {
     const kib = Math.round(fs.statSync(join(ROOT, 'dist', `${name}.cjs`)).size / 1024)
     process.stdout.write(`dist/${name}.cjs  ${kib} KiB\n`)

@@ -32,5 +32,8 @@ need_modules() {
         step 'npm packages' npm --prefix "$TOP" ci --no-audit --no-fund --loglevel=error
         node "$TOP/scripts/lib/modules.cjs" "$TOP" || die 'npm ci did not install what package-lock.json lists'
     fi
+    # npm 9 (Debian's) removes the bin link that the package of the other architecture would have had: the same.
+    own_node=$TOP/node_modules/node-linux-$(node -p process.arch)/bin/node
+    if [ ! -e "$NODE" ] && [ -x "$own_node" ]; then ln -sf "../${own_node#"$TOP"/node_modules/}" "$NODE"; fi
     [ -x "$NODE" ] || die "npm brought no Node for this machine ($(uname -s) $(uname -m)): Linux on x86-64 or arm64 is needed"
 }

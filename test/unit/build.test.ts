@@ -1,0 +1,128 @@
+/** scripts/build.mjs makes bundles that run where there is nothing but them. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { after, test } from 'node:test'
+// @ts-expect-error a script without types
+import { build } from '../../scripts/build.mjs'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const trees: string[] = []
+after(() => {
+  for (const tree of trees) rmSync(tree, { recursive: true, force: true })
+})
+
+const PROGRAM = `
+import Database from 'better-sqlite3'
+import { execa } from 'execa'
+import koffi from 'koffi'
+import { readFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { createMachine } from 'xstate'
+declare const __VERSION__: string
+
+const worker = new Worker(new URL('../src/part/worker.ts', import.meta.url))
+const fromWorker = await0()
+function await0(): Promise<unknown> {
+  return new Promise((resolve) => worker.once('message', resolve))
+}
+async function main(): Promise<void> {
+  const report = {
+    version: __VERSION__,
+    sqlite: new Database(':memory:').prepare('SELECT 1 AS one').get(),
+    pid: koffi.load(null).func('int getpid()')() === process.pid,
+    machine: createMachine({ id: 'm' }).id,
+    execa: (await execa('echo', ['a'])).stdout,
+    worker: await fromWorker,
+    hook: readFileSync(new URL('../src/hooks/report', import.meta.url), 'utf8'),
+  }
+  console.log(JSON.stringify(report))
+}
+
+await main()
+`
+
+const WORKER = `
+import Database from 'better-sqlite3'
+import { parentPort } from 'node:worker_threads'
+parentPort?.postMessage(new Database(':memory:').prepare('SELECT 2 AS two').get())
+`
+
+function treeOf(files: Readonly<Record<string, string>>): string {
+  const tree = mkdtempSync(join(tmpdir(), 'build-'))
+  trees.push(tree)
+  const all = { 'package.json': '{ "version": "1.2.3" }', ...files }
+  for (const [file, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(tree, file)), { recursive: true })
+    writeFileSync(join(tree, file), text)
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'))
+  return tree
+}
+
+const sources = { 'bin/trial.ts': PROGRAM, 'src/part/worker.ts': WORKER, 'src/hooks/report': 'a hook' }
+
+test('a bundle runs in an empty directory: native modules, a worker, a hook, ESM-only packages', async () => {
+  const tree = treeOf(sources)
+  await build({ root: tree, entries: { trial: 'bin/trial.ts' } })
+  const empty = mkdtempSync(join(tmpdir(), 'empty-'))
+  trees.push(empty)
+  cpSync(join(tree, 'dist'), empty, { recursive: true })
+  rmSync(tree, { recursive: true })
+
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['trial.cjs'], {
+    cwd: empty,
+    encoding: 'utf8',
+  })
+
+  assert.equal(stderr, '')
+  assert.equal(status, 0)
+  assert.deepEqual(JSON.parse(stdout), {
+    version: '1.2.3',
+    sqlite: { one: 1 },
+    pid: true,
+    machine: 'm',
+    execa: 'a',
+    worker: { two: 2 },
+    hook: 'a hook',
+  })
+})
+
+test('the same tree at another place gives the same bytes', async () => {
+  const digest = async () => {
+    const tree = treeOf(sources)
+    await build({ root: tree, entries: { trial: 'bin/trial.ts' } })
+    const hash = createHash('sha256')
+    for (const name of readdirSync(join(tree, 'dist'), { recursive: true, encoding: 'utf8' }).sort()) {
+      hash.update(name)
+      if (/\.\w+$/.test(name)) hash.update(readFileSync(join(tree, 'dist', name)))
+    }
+    return hash.digest('hex')
+  }
+  assert.equal(await digest(), await digest())
+})
+
+test('a URL of a file that dist/ does not have stops the build, and leaves no half of one', async () => {
+  const text = "export const a = new URL('../docs/a.md', import.meta.url)"
+  const tree = treeOf({ 'bin/trial.ts': text })
+  await assert.rejects(
+    build({ root: tree, entries: { trial: 'bin/trial.ts' } }),
+    /docs\/a\.md is a file that dist\/ does not/,
+  )
+  assert.deepEqual(
+    readdirSync(tree).filter((name) => name.includes('dist')),
+    [],
+  )
+})
