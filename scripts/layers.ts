@@ -23,13 +23,14 @@ export type Layer = {
 const node = (name: string, ...argv: string[]): Step => ({ name, argv: [process.execPath, ...argv] })
 const tool = (name: string, ...argv: string[]): Step => ({ name, argv })
 const build = node('bundles', 'scripts/build.mjs')
+const debian = (...packages: string[]) => tool('Debian packages', 'scripts/lib/need.sh', ...packages)
 
 export const LAYERS: readonly Layer[] = [
   {
     name: 'check',
     proves: 'types, lint, format, direction of dependencies, sizes and ports',
     budget: 40,
-    limit: 180,
+    limit: 150,
     checks: [
       node('types', 'scripts/check-types.ts'),
       tool('lint', 'biome', 'lint', '--error-on-warnings', '.'),
@@ -43,21 +44,22 @@ export const LAYERS: readonly Layer[] = [
     proves: 'what is pure, parsers, protocol, the contract of every port',
     files: 'test/unit/**/*.test.ts',
     budget: 90,
-    limit: 300,
+    limit: 240,
   },
   {
     name: 'simulation',
     proves: 'the daemon on a simulated host, killed and lied to at every boundary',
     files: 'test/simulation/**/*.test.ts',
     budget: 180,
-    limit: 480,
+    limit: 420,
   },
   {
     name: 'native',
     proves: 'LXC, archives and processes on this machine',
     files: 'test/native/**/*.test.ts',
+    prepare: [debian('lxc', 'uidmap', 'zstd')],
     budget: 60,
-    limit: 240,
+    limit: 180,
     root: true,
     concurrency: 1,
   },
@@ -67,26 +69,26 @@ export const LAYERS: readonly Layer[] = [
     files: 'test/kill/**/*.test.ts',
     prepare: [build],
     budget: 90,
-    limit: 300,
-    concurrency: 1,
-  },
-  {
-    name: 'vm',
-    proves: 'the image in QEMU: boot, ZFS, LXC, AppArmor, power cut',
-    files: 'test/vm/**/*.test.ts',
-    prepare: [build, tool('image', 'os/build.sh')],
-    budget: 1200,
-    limit: 2100,
-    root: true,
+    limit: 240,
     concurrency: 1,
   },
   {
     name: 'clean-root',
     proves: 'npm ci and npm run build in a Debian 13 that has nodejs and npm alone',
     files: 'test/clean-root/**/*.test.ts',
-    budget: 120,
-    limit: 420,
+    budget: 90,
+    limit: 300,
     root: true,
     extra: true,
+  },
+  {
+    name: 'vm',
+    proves: 'the image in QEMU: boot, ZFS, LXC, AppArmor, power cut',
+    files: 'test/vm/**/*.test.ts',
+    prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
+    budget: 1200,
+    limit: 1800,
+    root: true,
+    concurrency: 1,
   },
 ]
