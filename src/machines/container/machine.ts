@@ -115,6 +115,8 @@ const base = setup({
   },
   guards: {
     awaited: ({ context, event }) => isAwaited(context.op, event),
+    /** At most one intent is pending: a second one is illegal, whichever region asked for it. */
+    nonePending: ({ context }) => !context.op?.pending,
     fromPool: ({ event }) => of(event, 'CtCreateRequested').source.from === 'pool',
     fromRepository: ({ event }) => of(event, 'CtCreateRequested').source.from === 'repository',
     fromStream: ({ event }) => {
@@ -143,6 +145,8 @@ const base = setup({
       return isAwaited(op, event) && (op?.pending?.kind === 'lxc.start' || op?.pending?.kind === 'lxc.stop')
     },
     runs: ({ context }) => context.run !== null,
+    /** Neither being created nor gone. */
+    isPublished: ({ context }) => context.dataset !== null,
   },
 })
 
@@ -190,13 +194,13 @@ export const containerMachine = createMachine({
               on: {
                 CtConfigSet: [
                   { guard: 'runs', target: 'restartNeeded', actions: 'configure' },
-                  { actions: 'configure' },
+                  { guard: 'isPublished', actions: 'configure' },
                 ],
               },
             },
             restartNeeded: {
               on: {
-                CtConfigSet: { actions: 'configure' },
+                CtConfigSet: { guard: 'isPublished', actions: 'configure' },
                 EffectSucceeded: { guard: 'runReplaced', target: 'inSync' },
                 CtExited: { guard: 'runReplaced', target: 'inSync' },
                 CtLost: { guard: 'runReplaced', target: 'inSync' },
@@ -419,7 +423,7 @@ export const containerMachine = createMachine({
         idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
         working: {
           on: {
-            EffectIntended: { actions: 'opIntend' },
+            EffectIntended: { guard: 'nonePending', actions: 'opIntend' },
             EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
             EffectFailed: { guard: 'awaited', actions: 'opFail' },
             EffectRetried: { guard: 'awaited', actions: 'opRetry' },

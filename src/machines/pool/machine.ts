@@ -47,6 +47,8 @@ const base = setup({
   },
   guards: {
     awaited: ({ context, event }) => isAwaited(context.op, event),
+    /** At most one intent is pending: a second one is illegal, whichever region asked for it. */
+    nonePending: ({ context }) => !context.op?.pending,
     lastPruned: ({ context, event }) => isAwaited(context.op, event) && context.pruning.length <= 1,
     nothingToPrune: ({ event }) => of(event, 'TrashPruneRequested').names.length === 0,
   },
@@ -164,7 +166,7 @@ export const poolMachine = createMachine({
         idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
         working: {
           on: {
-            EffectIntended: { actions: 'opIntend' },
+            EffectIntended: { guard: 'nonePending', actions: 'opIntend' },
             EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
             EffectFailed: { guard: 'awaited', actions: 'opFail' },
             EffectRetried: { guard: 'awaited', actions: 'opRetry' },
