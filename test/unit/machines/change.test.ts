@@ -261,7 +261,15 @@ describe('an intent in doubt', () => {
     for (const fact of facts) assert.throws(() => w.tell(w.stream('web'), fact), IllegalFact, fact.type)
   })
 
-  test('takes no second operation, in any region', () => {
+  test('takes no second intent', () => {
+    const w = has(world(), 'web')
+    w.when(start('web'))
+    const intent = `${w.get('web').context.op?.id}.2`
+    const second: Fact = { type: 'EffectIntended', intent, kind: 'lxc.stop', args: {}, compensates: null }
+    assert.throws(() => w.tell(w.stream('web'), second), IllegalFact)
+  })
+
+  test('takes no second operation', () => {
     const w = doubtful()
     const { drafts } = w.decide(create('other'))
     const [first] = drafts

@@ -191,17 +191,15 @@ describe('uninstall', () => {
 describe('settings of a pool', () => {
   test('record what was before', () => {
     const w = world()
-    const set: PoolCommand = { type: 'pool.set', set: { parallelStart: 8, attrs: { 'org.example:a': '1' } } }
+    const set = { type: 'pool.set', set: { parallelStart: 8, attrs: { 'org.example:a': '1' } } } as const
     const told = w.when(set)
     assert.deepEqual(told.lines, [
       'pool CommandAccepted pool.set',
       'pool PoolConfigSet',
       'pool OperationFinished done',
     ])
-    assert.deepEqual((told.events[1]?.data as { old: unknown }).old, {
-      parallelStart: 2,
-      attrs: { 'org.example:a': null },
-    })
+    const old = { parallelStart: 2, attrs: { 'org.example:a': null } }
+    assert.deepEqual(told.events[1]?.data, { set: set.set, old })
     assert.deepEqual(w.pool().context.config, {
       parallelStart: 8,
       parallelStop: 4,
