@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { VerifiedActor } from '../../../src/events/types/actor.ts'
 import { type Handlers, type RpcServer, type ServerLog, serve } from '../../../src/rpc/server.ts'
 
 export type Logged = { level: string; fields: Record<string, unknown>; text: string }
@@ -19,13 +20,13 @@ export type Harness = AsyncDisposable & { path: string; server: RpcServer; log: 
 
 export async function startServer(
   handlers: Partial<Handlers>,
-  more: { simulated?: boolean } = {},
+  more: { simulated?: boolean; onConnection?: (actor: VerifiedActor) => void } = {},
 ): Promise<Harness> {
   const directory = mkdtempSync(join(tmpdir(), 'osctl-rpc-'))
   const path = join(directory, 'osctld.sock')
   const log = memoryLog()
   const allowUid = process.getuid?.() ?? 0
-  const options = { path, handlers, version: '0.0.0-test', simulated: more.simulated ?? false, allowUid, log }
+  const options = { path, handlers, version: '0.0.0-test', simulated: false, allowUid, log, ...more }
   const server = await serve(options)
   return {
     path,
