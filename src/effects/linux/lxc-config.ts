@@ -81,6 +81,8 @@ export function renderConfig(spec: ContainerSpec, at: ConfigContext): string {
     'lxc.rootfs.options = idmap=container',
     `lxc.idmap = u 0 ${first} ${count}`,
     `lxc.idmap = g 0 ${first} ${count}`,
+    // Emptied first, for userns.conf asks for a writable /sys.
+    'lxc.mount.auto =',
     'lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed',
     `lxc.apparmor.profile = ${at.apparmor ?? 'unconfined'}`,
     'lxc.autodev = 1',
@@ -90,6 +92,8 @@ export function renderConfig(spec: ContainerSpec, at: ConfigContext): string {
     `lxc.cgroup.dir.monitor = ${cgroup}/monitor`,
     `lxc.cgroup.dir.monitor.pivot = ${cgroup}/pivot`,
     `lxc.cgroup.dir.container = ${cgroup}/payload`,
+    // The container is given a cgroup below `payload`, whose limits stay out of its reach.
+    'lxc.cgroup.dir.container.inner = inner',
     `lxc.log.file = ${at.logFile}`,
     'lxc.log.level = WARN',
     'lxc.hook.version = 1',
@@ -102,6 +106,10 @@ export function renderConfig(spec: ContainerSpec, at: ConfigContext): string {
 /** What an earlier start wrote, as far as it is needed to find the container again. */
 export type ConfigSeen = { id: string; run: string; cgroup: string }
 
+/** Where LXC logs, as the configuration says. @pure */
+export const logFileOf = (config: string): string | null =>
+  /^lxc\.log\.file = (.+)$/m.exec(config)?.[1] ?? null
+
 /** @returns null when the text is no configuration of ours @pure */
 export function readConfig(text: string): ConfigSeen | null {
   const mark = /^# osctl id=(\S+) run=(\S+)$/m.exec(text)
@@ -110,19 +118,24 @@ export function readConfig(text: string): ConfigSeen | null {
   return { id: mark[1], run: mark[2], cgroup }
 }
 
+/** What LXC says after the cause, of itself. */
+const ECHO = /^(An error occurred in another process|Received container state|The container failed to start)/
+const ADVICE = /^(To get more details|Additional information can be)/
+
 /**
  * The reasons that LXC wrote to its log, without its prefixes, the first ones first: they are the cause,
  * what follows is its echo.
  *
  * @pure
  */
-export function logReasons(log: string, most = 3): string {
+export function logReasons(log: string, most = 2): string {
   const reasons: string[] = []
   for (const line of log.split('\n')) {
     // lxc-start web 20251122234616.123 ERROR    conf - ../src/lxc/conf.c:lxc_rootfs_init:500 - Failed to …
     const match = /^\S+ \S+ \d+\.\d+ ERROR\s+\S+ - \S+:\d+ - (.+)$/.exec(line)
     const reason = match?.[1]?.trim()
-    if (reason !== undefined && !reasons.includes(reason)) reasons.push(reason)
+    if (reason === undefined || ECHO.test(reason) || ADVICE.test(reason)) continue
+    if (!reasons.includes(reason)) reasons.push(reason)
   }
   return reasons.slice(0, most).join('; ')
 }

@@ -8,7 +8,7 @@
  * container; killed after RUNNING, before the outcome was committed → the fence leaves it alone and the probe
  * finds it by its run name.
  */
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RunEvidence } from '../../events/types/intents.ts'
@@ -23,8 +23,9 @@ import {
 import { events, killCgroup, makeCgroup } from './cgroup.ts'
 import type { EffectRunner } from './exec.ts'
 import type { Claim, Fences } from './fence.ts'
+import { readText } from './files.ts'
 import { cgroupOf, inspect } from './inspect.ts'
-import { logReasons } from './lxc-config.ts'
+import { logFileOf, logReasons } from './lxc-config.ts'
 import { containerCgroup, containerDirectory, lxcPath, type Paths } from './paths.ts'
 
 const KILL_TIMEOUT_MS = 20_000
@@ -40,13 +41,11 @@ export async function isRunning(paths: Paths, bootId: string, claim: Claim): Pro
   return seen.runName === claim.run && ['running', 'freezing', 'frozen'].includes(seen.state)
 }
 
-async function logTail(paths: Paths, spec: ContainerRef): Promise<string> {
-  const config = await readFile(
-    join(containerDirectory(paths, spec.pool, spec.ctid), 'config'),
-    'utf8',
-  ).catch(() => '')
-  const path = /^lxc\.log\.file = (.+)$/m.exec(config)?.[1]
-  if (path === undefined) return ''
+async function logPath(paths: Paths, ref: ContainerRef): Promise<string | null> {
+  return logFileOf((await readText(join(containerDirectory(paths, ref.pool, ref.ctid), 'config'))) ?? '')
+}
+
+async function logTail(path: string): Promise<string> {
   const file = await open(path, 'r').catch(() => null)
   if (!file) return ''
   try {
@@ -91,7 +90,9 @@ export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences
     timeoutSeconds: number,
     fence: Fence,
   ): Promise<RunEvidence> {
-    const argv = lxc('lxc-start', spec, '-d')
+    // With `lxc.log.file` alone LXC 6.0 writes nothing (measured): the log is named on the command line too.
+    const log = await logPath(paths, spec)
+    const argv = lxc('lxc-start', spec, '-d', ...(log === null ? [] : ['-o', log, '-l', 'WARN']))
     const env = { OSCTL_RUN: name, OSCTL_ID: spec.id, OSCTL_INTENT: fence.intent }
     await run({ argv, env, timeoutMs: timeoutSeconds * 1000 }, fence)
     const until = performance.now() + SETTLE_TIMEOUT_MS
@@ -130,7 +131,8 @@ export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences
     } catch (error) {
       await killCgroup(join(paths.cgroup, cgroup), KILL_TIMEOUT_MS)
       if (!(error instanceof HostError) || error.code === 'E_ABORTED') throw error
-      const reasons = logReasons(await logTail(paths, spec))
+      const log = await logPath(paths, spec)
+      const reasons = log === null ? '' : logReasons(await logTail(log))
       const why = reasons === '' ? error.message : reasons
       throw new HostError(error.code, error.failure, `cannot start ${spec.ctid}: ${why}`, { cause: error })
     } finally {
