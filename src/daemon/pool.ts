@@ -21,7 +21,8 @@ import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
 import { type Committed, Journal } from './journal.ts'
 import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
-import { recover } from './recovery.ts'
+import { recover, settle } from './recovery.ts'
+import type { PendingIntent } from '../machines/operation.ts'
 import { Upkeep } from './upkeep.ts'
 
 export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; error: string | null }
@@ -112,7 +113,7 @@ export class Pool {
       previous,
     })
     await host.materialise.pool(this.name, this.dataset)
-    const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine)
+    const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine, this.#reports)
     const seen = await this.#lookAtAll()
     const containers = [...this.journal.states.cts()].length
     await this.journal.note('pool', { type: 'PoolReady', containers, ...seen, settled, inDoubt })
@@ -256,6 +257,11 @@ export class Pool {
       to = slice.next
     }
     return { result: 'failed', error: 'the operation is not in the log' }
+  }
+
+  /** Settles an intent that is in doubt once more: fence, probe, and what follows. */
+  async retry(stream: StreamId, pending: PendingIntent): Promise<void> {
+    await settle(this.#ports, this.journal, this.engine, stream, pending, this.#reports)
   }
 
   containers(): CtState[] {

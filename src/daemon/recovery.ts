@@ -7,9 +7,10 @@
  * changes, because its operation is open; every other container works at once.
  */
 import type { Fact } from '../events/types/events.ts'
-import type { Evidence, IntentKind } from '../events/types/intents.ts'
+import type { Evidence, IntentArgs, IntentKind } from '../events/types/intents.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import { type EffectKind, isNone, type Probe } from '../effects/effect.ts'
+import type { HookReport } from '../effects/host.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { classify, type Engine } from './engine.ts'
 import type { Fold } from './fold.ts'
@@ -32,12 +33,15 @@ export function openIntents(fold: Fold): Open[] {
   return found
 }
 
+/** What hooks said of containers while nobody listened, by container id. */
+export type Reports = ReadonlyMap<string, HookReport>
+
 /** Settles all open intents, each on its own; those that are in doubt already wait for the admin. */
-export async function recover(ports: DaemonPorts, journal: Journal, engine: Engine): Promise<Settled> {
+export async function recover(ports: DaemonPorts, journal: Journal, engine: Engine, reports: Reports): Promise<Settled> {
   const results = await Promise.all(
     openIntents(journal.fold).map(async ({ stream, pending }) => {
       if (pending.inDoubt !== null) return 'in-doubt'
-      return await settle(ports, journal, engine, stream, pending)
+      return await settle(ports, journal, engine, stream, pending, reports)
     }),
   )
   return {
@@ -53,12 +57,13 @@ export async function settle(
   engine: Engine,
   stream: StreamId,
   pending: PendingIntent,
+  reports: Reports,
 ): Promise<'settled' | 'in-doubt'> {
   const facts: Fact[] = []
   try {
     const processes = await ports.host.fence(pending.intent)
     if (processes > 0) facts.push({ type: 'EffectFenced', intent: pending.intent, processes })
-    facts.push(await verdict(ports, engine, stream, pending))
+    facts.push(endedMeanwhile(pending, reports) ?? (await verdict(ports, engine, stream, pending)))
   } catch (error) {
     facts.push({ type: 'EffectInDoubt', intent: pending.intent, why: classify(error).message })
   }
@@ -66,6 +71,16 @@ export async function settle(
   const last = facts.at(-1)
   if (last?.type === 'EffectResumed') engine.resume(stream, pending)
   return last?.type === 'EffectInDoubt' ? 'in-doubt' : 'settled'
+}
+
+/** A container that started and ended again while nobody listened looks as if it had never started. @pure */
+function endedMeanwhile({ intent, kind, args }: PendingIntent, reports: Reports): Fact | null {
+  if (kind !== 'lxc.start') return null
+  const { id, run } = args as IntentArgs<'lxc.start'>
+  const report = reports.get(id)
+  if (report?.run !== run || report.last !== 'stop') return null
+  const message = 'it started, and ended by itself while osctld was down'
+  return { type: 'EffectFailed', intent, kind, class: 'undone', message, by: 'probe' }
 }
 
 async function verdict(ports: DaemonPorts, engine: Engine, stream: StreamId, pending: PendingIntent): Promise<Fact> {

@@ -9,9 +9,10 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { RepositoryImage } from '../events/types/config.ts'
-import type { Host } from '../effects/host.ts'
 import type { Repository } from '../machines/pool/context.ts'
+import { withDeadline } from './deadline.ts'
 import { invalid } from './errors.ts'
+import type { DaemonPorts } from './ports.ts'
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.+~-]*$/)
 const relativePath = z
@@ -46,9 +47,12 @@ export type ImageWish = {
   readonly tag?: string | undefined
 }
 
-/** @throws CallError invalid: the index is not one; HostError E_NETWORK, E_NOT_FOUND */
-export async function readIndex(host: Host, url: string, signal: AbortSignal): Promise<Index> {
-  const parsed = indexSchema.safeParse(await host.images.index(url, signal))
+const INDEX_TIMEOUT_MS = 30_000
+
+/** @throws CallError invalid: the index is not one; HostError E_NETWORK, E_NOT_FOUND, E_TIMEOUT */
+export async function readIndex({ host, clock }: Pick<DaemonPorts, 'host' | 'clock'>, url: string): Promise<Index> {
+  const answer = await withDeadline(clock, INDEX_TIMEOUT_MS, url, (signal) => host.images.index(url, signal))
+  const parsed = indexSchema.safeParse(answer)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   throw invalid('E_BAD_INDEX', `${url}: not a repository index: ${issue?.path.join('.')}: ${issue?.message}`)
@@ -96,11 +100,10 @@ export const dayOf = (wall: number): string => new Date(wall).toISOString().slic
 
 /** The image to create a container from: enabled repositories in order, or the named one. */
 export async function findImage(
-  host: Host,
+  ports: Pick<DaemonPorts, 'host' | 'clock'>,
   repositories: Readonly<Record<string, Repository>>,
   wanted: string | null,
   wish: ImageWish,
-  wall: number,
 ): Promise<{ image: RepositoryImage | null; problems: string[] }> {
   const problems: string[] = []
   const names = wanted === null ? Object.keys(repositories).filter((key) => repositories[key]?.enabled) : [wanted]
@@ -108,9 +111,9 @@ export async function findImage(
     const repository = repositories[key]
     if (!repository) continue
     try {
-      const index = await readIndex(host, repository.url, AbortSignal.timeout(30_000))
+      const index = await readIndex(ports, repository.url)
       const found = matching(index, wish)[0]
-      const image = found ? imageOf(key, repository.url, found, dayOf(wall)) : null
+      const image = found ? imageOf(key, repository.url, found, dayOf(ports.clock.wall())) : null
       if (image) return { image, problems }
     } catch (error) {
       problems.push(`repository ${key}: ${error instanceof Error ? error.message : String(error)}`)

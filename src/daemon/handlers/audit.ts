@@ -11,7 +11,7 @@ import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Committed } from '../journal.ts'
 import type { Pool } from '../pool.ts'
 import { actorName, openOpRow } from '../rows.ts'
-import { settle } from '../recovery.ts'
+import type { PendingIntent } from '../../machines/operation.ts'
 import { actorOf, type HandlersOf, locateCt, poolsOf } from './context.ts'
 
 type AuditMethods = 'history.list' | 'event.list' | 'event.show' | 'event.verify' | 'event.subscribe'
@@ -141,7 +141,7 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
     },
     'op.retry': async ({ op }, call) => {
       const { pool, stream, pending } = doubtful(daemon, op)
-      await settle(daemon.ports, pool.journal, pool.engine, stream, pending)
+      await pool.retry(stream, pending)
       call.operation(op)
       return await ended(pool, stream, op)
     },
@@ -177,7 +177,7 @@ async function operations(pool: Pool, all: boolean): Promise<OpRow[]> {
   return rows.filter((row) => row !== null).reverse()
 }
 
-type Doubtful = { pool: Pool; stream: StreamId; pending: Parameters<typeof settle>[4] }
+type Doubtful = { pool: Pool; stream: StreamId; pending: PendingIntent }
 
 function doubtful(daemon: Daemon, op: string): Doubtful {
   for (const pool of daemon.pools.values()) {

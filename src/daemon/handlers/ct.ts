@@ -114,7 +114,6 @@ function list(daemon: Daemon, params: MethodParams<'ct.list'>): CtRow[] {
 }
 
 async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new'>): Promise<CreateCommand> {
-  const { host, clock } = daemon.ports
   const arch = params.arch ?? 'x86_64'
   if (params.skipImage) {
     const { distribution, version } = params
@@ -136,7 +135,7 @@ async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new
     vendor: vendor ?? DEFAULT_WISH.vendor,
     variant: variant ?? DEFAULT_WISH.variant,
   }
-  const { image, problems } = await findImage(host, repositories, wanted, wish, clock.wall())
+  const { image, problems } = await findImage(daemon.ports, repositories, wanted, wish)
   if (!image) {
     const why = problems.length > 0 ? `: ${problems.join('; ')}` : ` (osctl repo images ls ${wanted ?? 'default'} shows what is there)`
     throw notFound('E_IMAGE_NOT_FOUND', `image not found in searched repositories${why}`)

@@ -150,7 +150,7 @@ async function images(daemon: Daemon, pool: Pool, name: string, query: ImageQuer
   const state = pool.journal.states.pool().context
   const repository = state.repositories[name]
   if (!repository) throw notFound('E_REPO_NOT_FOUND', 'repository not found')
-  const index = await readIndex(daemon.ports.host, repository.url, AbortSignal.timeout(30_000))
+  const index = await readIndex(daemon.ports, repository.url)
   const day = dayOf(daemon.ports.clock.wall())
   const rows = matching(index, query).map((image): ImageRow => {
     const found = imageOf(name, repository.url, image, day)
