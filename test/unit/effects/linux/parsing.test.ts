@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { findCgroup2, parseEvents } from '../../../../src/effects/linux/cgroup.ts'
+import { classify, oneLine, programError } from '../../../../src/effects/linux/errors.ts'
+import { isInit, parseStat } from '../../../../src/effects/linux/inspect.ts'
+import { containerCgroup, part } from '../../../../src/effects/linux/paths.ts'
+import { parseReport } from '../../../../src/effects/linux/spool.ts'
+import { guidArgument, parseDestroyAnswer } from '../../../../src/effects/linux/zfs-destroy.ts'
+import { parseMountinfo, parseZfsGet } from '../../../../src/effects/linux/zfs-parse.ts'
+
+test('what ZFS says is classified by what the engine does next', () => {
+  const cases: [string, string, string][] = [
+    ["cannot open 'tank/x': dataset does not exist", 'E_NOT_FOUND', 'permanent'],
+    ["cannot create 'tank/x': dataset already exists", 'E_EXISTS', 'permanent'],
+    ["cannot unmount '/tank/x': pool or dataset is busy", 'E_BUSY', 'transient'],
+    ["cannot create 'tank/x': out of space", 'E_NO_SPACE', 'permanent'],
+    ["cannot destroy 'tank/x': filesystem has dependent clones", 'E_REFUSED', 'permanent'],
+    ["cannot open 'tank': pool I/O is currently suspended", 'E_IO', 'transient'],
+    ['cannot receive new filesystem stream: incomplete stream', 'E_BAD_IMAGE', 'permanent'],
+    ['tar: x: Cannot write: No space left on device', 'E_NO_SPACE', 'permanent'],
+    ['something else', 'E_FAILED', 'permanent'],
+  ]
+  for (const [said, code, failure] of cases) assert.deepEqual(classify(said), { code, failure }, said)
+})
+
+test('a message is one line without control characters, never long', () => {
+  assert.equal(oneLine('  a\n\n b\u001b[1m \n'), 'a; b?[1m')
+  assert.equal(oneLine('x'.repeat(5000)).length, 400)
+  assert.match(
+    programError('zfs', '\n', 'exit status 3').message,
+    /zfs failed without a word \(exit status 3\)/,
+  )
+})
+
+test('zfs get -j is read whatever stands in user properties', () => {
+  const properties = {
+    guid: { value: '18446744073709551615' },
+    createtxg: { value: '7' },
+    mounted: { value: 'yes' },
+    mountpoint: { value: '/tank/x' },
+    origin: { value: '-' },
+    'a:b': { value: 'tab\tnewline\n' },
+  }
+  const json = JSON.stringify({ datasets: { 'tank/x': { name: 'tank/x', properties } } })
+  assert.deepEqual(parseZfsGet(json), [
+    {
+      name: 'tank/x',
+      guid: '18446744073709551615',
+      createtxg: '7',
+      mounted: true,
+      mountpoint: '/tank/x',
+      origin: null,
+      properties: { 'a:b': 'tab\tnewline\n' },
+    },
+  ])
+  assert.deepEqual(parseZfsGet('{}'), [])
+})
+
+test('mountinfo gives what is mounted, and the last cgroup v2', () => {
+  const text = [
+    '36 35 0:41 / /tank/a\\040b rw,noatime shared:1 - zfs tank/a\\040b rw,xattr',
+    '37 35 0:42 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw',
+    'malformed',
+  ].join('\n')
+  assert.deepEqual(parseMountinfo(text)[0], { source: 'tank/a b', target: '/tank/a b', type: 'zfs' })
+  assert.equal(findCgroup2(text), '/sys/fs/cgroup')
+  assert.equal(findCgroup2(''), null)
+})
+
+test('cgroup.events', () => {
+  assert.deepEqual(parseEvents('populated 1\nfrozen 0\n'), { populated: true, frozen: false })
+  assert.deepEqual(parseEvents('populated 0\nfrozen 1\n'), { populated: false, frozen: true })
+})
+
+test('a guid is compared as the channel program prints it', () => {
+  assert.equal(guidArgument('18446744073709551615'), 'guid -1')
+  assert.equal(guidArgument('42'), 'guid 42')
+  assert.deepEqual(parseDestroyAnswer('{"return":"guid -1"}'), { is: 'other', guid: '18446744073709551615' })
+  assert.deepEqual(parseDestroyAnswer('{"return":"errno 16 on tank/x"}'), {
+    is: 'errno',
+    errno: 16,
+    what: 'tank/x',
+  })
+  assert.deepEqual(parseDestroyAnswer('{"return":"done"}'), { is: 'done' })
+  assert.throws(() => parseDestroyAnswer('{}'), /not an answer/)
+})
+
+test('a process may have any name in /proc/<pid>/stat', () => {
+  const rest = 'S 1 2 3 4 5 4194368 6 7 8 9 10 11 12 13 20 0 1 0 12345 100 200'
+  assert.deepEqual(parseStat(`42 (a) R (b) ${rest}`), { flags: 4194368, startTime: 12345 })
+  assert.equal(parseStat(''), null)
+})
+
+test('an init is pid 1 of a pid namespace right below the host', () => {
+  assert.ok(isInit('Name:\tinit\nNSpid:\t4711\t1\n'))
+  assert.ok(!isInit('NSpid:\t4711\t5\n'))
+  assert.ok(!isInit('NSpid:\t4711\t12\t1\n'), 'the init of a container in the container')
+  assert.ok(!isInit('NSpid:\t1\n'))
+})
+
+test('a hook report is dated by the uptime that the hook noted', () => {
+  const text = '{"pool":"tank","id":"I","run":"r","inits":2,"last":"reboot","initPid":null,"uptime":90.5}'
+  const report = parseReport(text, { epochMs: 1_000_000, uptime: 100.5 })
+  assert.deepEqual(report, {
+    pool: 'tank',
+    id: 'I',
+    run: 'r',
+    inits: 2,
+    last: 'reboot',
+    initPid: null,
+    at: 990_000,
+  })
+  for (const bad of ['', '{', '{}', text.replace('reboot', 'explode'), text.replace('2', '-2')]) {
+    assert.equal(parseReport(bad, { epochMs: 0, uptime: 0 }), null)
+  }
+})
+
+test('names become parts of paths only when they are plain', () => {
+  for (const bad of ['', '.', '..', 'a/b', '-rf', 'a\nb', 'ü', 'x'.repeat(201)])
+    assert.throws(() => part(bad))
+  const at = { pool: 'tank', group: '/a/b', user: 'web', ctid: '101' }
+  assert.equal(containerCgroup(at), 'osctl/pool.tank/group.a/group.b/user.web/ct.101')
+})
