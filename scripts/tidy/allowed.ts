@@ -19,23 +19,40 @@ type Adapter = { path: string; may: readonly Capability[]; why: string }
 
 /** A path with a slash at its end is a folder. */
 export const ADAPTERS: readonly Adapter[] = [
-  { path: 'bin/', may: ['process', 'console'], why: 'programs: arguments, exit status, signals' },
+  { path: 'bin/', may: ['process'], why: 'programs: arguments and exit status' },
   {
     path: 'src/effects/linux/',
-    may: ['disk', 'processes', 'timers', 'clock', 'process', 'http', 'node:os'],
+    may: ['disk', 'processes', 'timers', 'clock', 'process', 'http', 'node:os', 'node:zlib'],
     why: 'the real hands; the simulated host stands in for all of it',
   },
   {
     path: 'src/events/log/sqlite/',
-    may: ['disk', 'clock', 'timers', 'workers', 'process'],
-    why: 'the real log: a worker that owns a file; the in-memory disk stands in for it',
+    may: ['disk', 'clock', 'timers', 'node:os'],
+    why: 'the real log: a thread that owns a file; the in-memory disk stands in for it',
   },
-  { path: 'src/rpc/client.ts', may: ['sockets'], why: "the CLI's end of the socket" },
-  { path: 'src/rpc/server.ts', may: ['sockets'], why: "the daemon's end of the socket" },
+  {
+    path: 'src/events/log/client.ts',
+    may: ['workers', 'timers', 'clock'],
+    why: "the daemon's end of the log's thread: its watch over a commit that takes too long",
+  },
+  { path: 'src/events/log/worker.ts', may: ['workers'], why: "the log's thread" },
+  { path: 'src/events/log/cache.ts', may: ['disk'], why: 'a disposable file beside the log' },
+  {
+    path: 'src/rpc/client.ts',
+    may: ['sockets', 'process'],
+    why: "the CLI's end of the socket; OSCTL_SOCKET",
+  },
+  { path: 'src/rpc/server.ts', may: ['sockets', 'process'], why: "the daemon's end of the socket; its pid" },
   {
     path: 'src/rpc/listen.ts',
-    may: ['sockets', 'disk'],
-    why: 'a socket is a file with a mode and a stale predecessor',
+    may: ['sockets', 'disk', 'process'],
+    why: 'a socket is a file with a mode, an umask and perhaps a stale predecessor',
+  },
+  { path: 'src/rpc/libc.ts', may: ['process'], why: 'calls the C library of the platform that it runs on' },
+  {
+    path: 'src/rpc/dispatch.ts',
+    may: ['process'],
+    why: "an internal error's number begins with the daemon's pid",
   },
   { path: 'src/rpc/peer.ts', may: ['disk'], why: '/proc of the process at the other end' },
   {
@@ -50,9 +67,15 @@ export const ADAPTERS: readonly Adapter[] = [
   },
   {
     path: 'src/daemon/adapters/',
-    may: ['clock', 'timers', 'random', 'process', 'disk', 'console', 'node:os'],
-    why: "the real clock, timers, ids and process behind the daemon's ports",
+    may: ['clock', 'timers', 'random', 'disk', 'process'],
+    why: "the real clock, timers, ids and files behind the daemon's ports",
   },
+  {
+    path: 'src/daemon/main.ts',
+    may: ['process', 'disk', 'timers'],
+    why: 'joins the ports to the real ones: signals, exit, the last seconds of a shutdown',
+  },
+  { path: 'src/daemon/version.ts', may: ['disk'], why: 'unbundled, the version stands in package.json' },
 ]
 
 /** `file`, or `file function`: why it may be longer than others. */

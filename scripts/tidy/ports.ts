@@ -11,7 +11,18 @@ import { type Finding, lineOf, type Parsed } from './tree.ts'
 const PURE_ZONES = ['src/events/types/', 'src/machines/']
 
 /** Modules of Node that compute and touch nothing. Any other is a capability, named by the module. */
-const HARMLESS = new Set(['path', 'path/posix', 'util', 'url', 'buffer', 'events', 'assert', 'assert/strict'])
+const HARMLESS = new Set([
+  'stream',
+  'stream/promises',
+  'path',
+  'path/posix',
+  'util',
+  'url',
+  'buffer',
+  'events',
+  'assert',
+  'assert/strict',
+])
 
 /** What may be imported from a module that is otherwise a capability. */
 const HARMLESS_NAMES: Readonly<Record<string, readonly string[]>> = {

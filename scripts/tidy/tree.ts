@@ -37,6 +37,8 @@ export function parse(root: string, files: readonly string[]): Parsed[] {
     types: [],
     target: ts.ScriptTarget.ESNext,
     module: ts.ModuleKind.ESNext,
+    // Else a file without import or export would declare globals, and hide uses of them in all the others.
+    moduleDetection: ts.ModuleDetectionKind.Force,
     allowJs: true,
   }
   const program = ts.createProgram(

@@ -77,6 +77,17 @@ for (const text of pure) {
   })
 }
 
+test('what other files declare hides nothing', () => {
+  const files = {
+    'src/daemon/planted.ts': 'export const a = process.pid',
+    'src/daemon/script.ts': 'var process = 1',
+    'scripts/expando.mjs': 'process.exitCode = 1',
+    'test/global.ts': 'export {}\ndeclare global { var process: { pid: number } }',
+  }
+  const rules = tidy(treeOf(files), false).map(({ rule }) => rule)
+  assert.deepEqual(rules, ['port'])
+})
+
 test('an adapter may touch what its permission says, and no more', () => {
   assert.deepEqual(rulesIn('src/effects/linux/planted.ts', "import 'node:fs'"), [])
   assert.deepEqual(rulesIn('src/effects/linux/planted.ts', "import 'node:dgram'"), ['port'])
