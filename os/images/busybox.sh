@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The image "busybox": one static program and an init of thirty lines. It starts in an instant, which makes it the
 # image for tests and for trying things out.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The image "debian" 13: systemd as init, a login prompt on the console, and what one expects to find in a server.
 
 DEBIAN_PACKAGES=(
@@ -28,6 +29,6 @@ debian_root() {
     mkdir -p "$root/etc/network/interfaces.d"
     printf 'auto lo\niface lo inet loopback\n\nsource /etc/network/interfaces.d/*\n' >"$root/etc/network/interfaces"
     rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb \
-        "$root"/var/log/* "$root"/var/cache/debconf/*-old "$root"/tmp/* "$root"/dev/*
+        "$root"/var/log/* "$root"/var/cache/debconf/*-old "$root"/tmp/* "${root:?}"/dev/*
     mkdir -p "$root/var/lib/apt/lists/partial" "$root/var/log/journal"
 }

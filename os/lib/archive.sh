@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Where Debian 13 comes from: the mirror that this machine's own apt is configured with.
 #
 # apt itself is asked (`apt-get indextargets`), so both forms of sources lists, proxies and local settings count as

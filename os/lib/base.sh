@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The runtime root: Debian 13 with the packages of os/packages, cleaned of everything that a host must not share
 # with the next one. No kernel in it (lib/kernel.sh has it) and nothing of ours: both come as layers on top, so
 # that a change to the project never rebuilds this. The key is the list and the versions of all that it pulls in.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What every build script of os/ shares: where the cache is, one build at a time, steps with their times, and a
 # result that is either complete or absent.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The initramfs: busybox, the scripts of os/initramfs and the modules that find the root. A cache entry of one file,
 # keyed by what goes in. Modules are stored decompressed (the archive is compressed as a whole, and busybox then
 # needs nothing to load them).

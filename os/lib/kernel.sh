@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The kernel and its modules, with OpenZFS built for exactly it: a cache entry
 #
 #   vmlinuz   version   lib/modules/<version>/…

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # need PACKAGE…: installs the Debian packages that are missing, without a question. Debian 12 and 13.
 
 need() {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The last stage: what is ours, as one layer over images, kernel and base, and the squashfs of all four.
 
 base_version() { inside "$BASE" dpkg-query -W -f '${Version}' "$1"; }
@@ -6,7 +7,7 @@ SHORTCUTS='ct group healthcheck id-range pool repo user'
 
 # root_stage DIR: the layer. Directories are 0755 root, as an overlay shows the topmost layer's.
 root_stage() {
-    local stage=$1 shortcut
+    local stage=$1
     rm -rf "$stage"
     mkdir -p "$stage"
     cp -a "$OS_DIR/root/." "$stage/"
@@ -17,12 +18,14 @@ root_stage() {
     else
         say "no Node binary at ${NODE#"$TOP_DIR"/}: the image will have none (run npm ci first)"
     fi
-    if [ -d "$TOP_DIR/dist" ]; then
+    if [ -d "$DIST" ]; then
         mkdir -p "$stage/usr/lib/osctl"
-        cp -r "$TOP_DIR/dist/." "$stage/usr/lib/osctl/"
+        cp -r "$DIST/." "$stage/usr/lib/osctl/"
+    fi
+    if [ -e "$stage/usr/lib/osctl/osctld.cjs" ]; then
         root_programs "$stage"
     else
-        say "no dist/ here: the image will have no osctl (run npm run build first)"
+        say "no osctld in dist/: the image will have no daemon (run npm run build first)"
     fi
 
     chown -R 0:0 "$stage"
@@ -39,10 +42,10 @@ root_programs() {
         printf '#!/bin/sh\nexec /usr/bin/osctl %s "$@"\n' "$shortcut" >"$stage/usr/bin/$shortcut"
     done
     chmod 755 "$stage"/usr/bin/*
-    if [ -e "$TOP_DIR/dist/completion/osctl.bash" ]; then
-        install -D -m 644 "$TOP_DIR/dist/completion/osctl.bash" "$stage/usr/share/bash-completion/completions/osctl"
+    if [ -e "$DIST/completion/osctl.bash" ]; then
+        install -D -m 644 "$DIST/completion/osctl.bash" "$stage/usr/share/bash-completion/completions/osctl"
     fi
-    for page in "$TOP_DIR"/dist/man/*.8; do
+    for page in "$DIST"/man/*.8; do
         if [ -e "$page" ]; then install -D -m 644 "$page" "$stage/usr/share/man/man8/$(basename "$page")"; fi
     done
 }
