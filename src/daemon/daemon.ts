@@ -6,10 +6,8 @@
  * memory that is not in a log, on the pool or visible on the host, so `kill -9` is a way of stopping it.
  */
 import type { HookReport } from '../effects/host.ts'
-import { HostError } from '../effects/host.ts'
 import type { IdBlock } from '../events/types/config.ts'
-import type { LogStore } from '../events/log/store.ts'
-import { type EventType, type Fact, eventVersions } from '../events/types/events.ts'
+import type { EventType } from '../events/types/events.ts'
 import type { Actor } from '../events/types/actor.ts'
 import { decideCt } from '../machines/decide/container.ts'
 import type { Asked } from '../machines/decide/decision.ts'
@@ -17,18 +15,18 @@ import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
 import { inParallel, plan, remaining } from './autostart.ts'
 import { Bus } from './bus.ts'
-import { CallError, notFound, refused } from './errors.ts'
+import { closePool } from './closing.ts'
+import { notFound, refused } from './errors.ts'
 import { ctidOf } from './fold.ts'
+import { HostLog } from './host-log.ts'
 import { openJournal, Pool } from './pool.ts'
 import type { DaemonPorts } from './ports.ts'
-import { shouldRun } from './reality.ts'
 import { Trash } from './trash.ts'
 
 export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
 /** Events after which shell completion offers other names. */
 const RENAMING: readonly EventType[] = ['CtCreateRequested', 'TrashAdded', 'UserDeleted', 'RepositoryAdded', 'RepositoryDeleted']
 const START_TIMEOUT_S = 120
-const STOP_TIMEOUT_S = 300
 
 export class Daemon {
   readonly ports: DaemonPorts
@@ -37,7 +35,7 @@ export class Daemon {
   /** What could not be done at start or import, by pool; shown by `status` and `healthcheck`. */
   readonly problems = new Map<string, string>()
   readonly startedAt: number
-  #hostLog: LogStore | null = null
+  readonly hostLog: HostLog
   #stopSpool: (() => Promise<void>) | null = null
   #usersSync: Promise<void> = Promise.resolve()
   #stopping = false
@@ -46,6 +44,7 @@ export class Daemon {
 
   constructor(ports: DaemonPorts) {
     this.ports = ports
+    this.hostLog = new HostLog(ports)
     this.startedAt = ports.clock.wall()
     this.#trash = new Trash(this)
   }
@@ -58,49 +57,10 @@ export class Daemon {
   async start(): Promise<void> {
     const { host, logger } = this.ports
     await host.materialise.host()
-    this.#hostLog = await this.ports.openHostLog()
-    await this.#hostLog.open()
-    await this.noteOnHost({ type: 'SessionOpened', ...this.#session() })
+    await this.hostLog.open()
     this.#stopSpool = await host.watchSpool((report) => this.#onReport(report))
     this.#trash.start()
     logger.info({ version: this.ports.version, simulated: host.simulated }, 'osctld is up')
-  }
-
-  #session(): Omit<Extract<Fact, { type: 'SessionOpened' }>, 'type'> {
-    const { host, version } = this.ports
-    return {
-      bootId: host.bootId(),
-      host: host.hostName(),
-      hostId: host.hostId(),
-      pool: null,
-      poolGuid: null,
-      code: version,
-      machines: 1,
-      format: 1,
-      simulated: host.simulated,
-    }
-  }
-
-  /** What concerns no imported pool goes to the host's log, volatile, and to syslog (DESIGN D19). */
-  async noteOnHost(fact: Fact, op?: string): Promise<void> {
-    const { type, ...data } = fact
-    const { clock, ids, logger } = this.ports
-    const event = {
-      stream: type === 'SessionOpened' ? ('log' as const) : ('host' as const),
-      id: ids.ulid(),
-      type,
-      v: eventVersions[type],
-      t: clock.wall(),
-      m: clock.mono(),
-      ...(op === undefined ? {} : { op }),
-      data,
-    }
-    logger.info({ event: type, data }, 'host log')
-    await this.#hostLog?.append({ events: [event], expected: {} })
-  }
-
-  get hostLog(): LogStore | null {
-    return this.#hostLog
   }
 
   #onReport(report: HookReport): void {
@@ -272,15 +232,7 @@ export class Daemon {
         const message = error instanceof Error ? error.message : String(error)
         this.problems.set(name, message)
         this.ports.logger.error({ pool: name, error: message }, 'the pool could not be imported')
-        await this.noteOnHost({
-          type: 'CommandRefused',
-          command: 'pool import',
-          args: { name },
-          actor: { system: 'boot' },
-          cli: null,
-          code: error instanceof CallError ? error.data.code : error instanceof HostError ? error.code : 'E_IMPORT',
-          message,
-        }).catch(() => {})
+        await this.hostLog.refused('pool import', { name }, error).catch(() => {})
       }
     }
     return imported
@@ -289,7 +241,7 @@ export class Daemon {
   async export(name: string, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<void> {
     const pool = this.pool(name)
     if (pool.journal.unavailable === null) {
-      await this.#close(pool, options, asked)
+      await closePool(this, pool, options, asked)
       await pool.upkeep.finish().catch((error) => this.ports.logger.warn({ pool: name, error: String(error) }, 'the head could not be anchored'))
     }
     await this.#drop(pool)
@@ -297,46 +249,6 @@ export class Daemon {
     await this.syncUsers()
     this.problems.delete(name)
     this.#publishNames()
-  }
-
-  async #close(pool: Pool, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<void> {
-    const { force, stopContainers } = options
-    const command = { type: 'pool.export', force, stopContainers } as const
-    const { op } = await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: true })
-    const failed = stopContainers ? await this.#stopAll(pool) : []
-    const error = failed.length > 0 ? `did not stop: ${failed.join(', ')}` : null
-    await pool.engine.idle()
-    const end: Fact = { type: 'OperationFinished', result: error ? 'failed' : 'done', error }
-    const last: Fact =
-      error === null
-        ? { type: 'PoolClosed' }
-        : { type: 'PoolReady', containers: pool.containers().length, adopted: 0, lost: 0, exited: 0, settled: 0, inDoubt: 0 }
-    await pool.journal.submit(() => ({
-      drafts: [
-        { stream: 'pool', fact: end, ...(op === null ? {} : { op }) },
-        { stream: 'pool', fact: last },
-      ],
-      extra: null,
-    }))
-    if (error) throw new CallError('failed', 'E_EXPORT', error)
-  }
-
-  /** Stops what runs, in reverse order of autostart. Returns the containers that did not stop. */
-  async #stopAll(pool: Pool): Promise<string[]> {
-    const failed: string[] = []
-    const running = pool.containers().filter(shouldRun)
-    const rank = (priority: number | undefined): number => priority ?? Number.POSITIVE_INFINITY
-    running.sort((a, b) => rank(b.context.settings.autostart?.priority) - rank(a.context.settings.autostart?.priority) || 0)
-    const width = pool.journal.states.pool().context.config.parallelStop
-    await inParallel(running, width, async (ct) => {
-      const ctid = ctidOf(ct)
-      const asked = this.asked('shutdown', 'ct stop', { id: ctid })
-      const command = { type: 'ct.stop', ctid, mode: 'stop', timeoutSeconds: STOP_TIMEOUT_S } as const
-      await this.bus
-        .run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
-        .catch(() => failed.push(ctid))
-    })
-    return failed
   }
 
   #publishNames(): void {
@@ -355,7 +267,7 @@ export class Daemon {
     this.#trash.stop()
     await this.#stopSpool?.()
     for (const pool of [...this.pools.values()]) await this.#drop(pool)
-    await this.#hostLog?.close()
+    await this.hostLog.close()
     await this.ports.host.close()
   }
 }

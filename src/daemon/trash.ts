@@ -6,8 +6,10 @@
 import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
 import type { TrashEntry } from '../machines/pool/context.ts'
-import type { Daemon } from './daemon.ts'
+import type { Asked } from '../machines/decide/decision.ts'
+import type { Bus } from './bus.ts'
 import type { Pool } from './pool.ts'
+import type { DaemonPorts } from './ports.ts'
 
 export const TRASH_AGE_MS = 7 * 24 * 3600 * 1000
 const ROUND_MS = 3600 * 1000
@@ -28,11 +30,19 @@ export function due(
   return { names: oldest.slice(0, PRESSURE_BATCH).map(([name]) => name), why: 'space' }
 }
 
+/** What the emptying needs of the daemon. */
+type Owner = {
+  readonly ports: DaemonPorts
+  readonly pools: ReadonlyMap<string, Pool>
+  readonly bus: Bus
+  asked(actor: 'trash', command: string, args: Record<string, unknown>): Asked
+}
+
 export class Trash {
-  readonly #daemon: Daemon
+  readonly #daemon: Owner
   readonly #abort = new AbortController()
 
-  constructor(daemon: Daemon) {
+  constructor(daemon: Owner) {
     this.#daemon = daemon
   }
 

@@ -10,41 +10,17 @@
  * caller simply drops the result.
  */
 import type { NewEvent } from '../events/types/envelope.ts'
-import { type Fact, eventVersions } from '../events/types/events.ts'
+import { eventVersions, type Fact } from '../events/types/events.ts'
 import { ctOfStream, type StreamId } from '../events/types/ids.ts'
 import { consequences } from './consequences.ts'
+import type { Draft, Minting, View } from './draft.ts'
 import { containerMachine, type CtState } from './container/machine.ts'
 import { lifeOf } from './life.ts'
 import type { Operation } from './operation.ts'
 import { poolMachine, type PoolState } from './pool/machine.ts'
 import { IllegalFact, step, type Seen, type Wanted } from './step.ts'
 
-export type Minting = {
-  /** A new ULID. */
-  id(): string
-  /** Wall clock, ms. */
-  wall(): number
-  /** Monotonic clock, µs since boot. */
-  mono(): number
-}
-
-/** The states that a batch starts from. A stream without events is in its machine's initial state. */
-export type View = {
-  pool(): PoolState
-  ct(id: string): CtState
-  /** Every container of the pool, gone ones excluded. */
-  cts(): Iterable<CtState>
-}
-
-export type Draft = {
-  readonly stream: StreamId
-  readonly fact: Fact
-  /** Given for the event that starts an operation, whose id is the operation's. */
-  readonly id?: string
-  readonly op?: string
-  readonly by?: string
-  readonly key?: string | undefined
-}
+export type { Draft, Minting, View } from './draft.ts'
 
 export type Finished = { stream: StreamId; op: string; result: 'done' | 'failed' | 'undone'; error: string | null }
 export type Requested = { stream: StreamId; wanted: Wanted }

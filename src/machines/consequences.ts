@@ -4,7 +4,7 @@
  */
 import type { Evidence } from '../events/types/intents.ts'
 import { ctOfStream, type StreamId } from '../events/types/ids.ts'
-import type { Draft, View } from './advance.ts'
+import type { Draft, View } from './draft.ts'
 import type { CtState } from './container/machine.ts'
 import { exists } from './life.ts'
 import type { PendingIntent } from './operation.ts'

@@ -150,8 +150,9 @@ const base = setup({
   },
 })
 
-const intend = (make: (c: CtContext) => Wanted) =>
-  ({ type: 'effect', params: ({ context }: { context: CtContext }) => make(context) }) as const
+/** `asks` names the kind of the intent, for the diagram: it hangs on the function that makes the intent. */
+const intend = (asks: string, make: (c: CtContext) => Wanted) =>
+  ({ type: 'effect', params: Object.assign(({ context }: { context: CtContext }) => make(context), { asks }) }) as const
 
 /** Creation turns round on the first failure; with nothing made yet it is over at once. */
 const orUndo = [
@@ -228,7 +229,7 @@ export const containerMachine = createMachine({
           initial: 'preparing',
           states: {
             fetching: {
-              entry: intend(intents.fetch),
+              entry: intend('image.fetch', intents.fetch),
               on: {
                 EffectSucceeded: [
                   { guard: 'archiveIsStream', target: 'imageReceiving', actions: 'keepArchive' },
@@ -237,23 +238,23 @@ export const containerMachine = createMachine({
               },
             },
             imagePreparing: {
-              entry: intend(intents.create),
+              entry: intend('dataset.create', intents.create),
               on: { EffectSucceeded: { guard: 'awaited', target: 'imageUnpacking', actions: 'stage' } },
             },
             imageUnpacking: {
-              entry: intend(intents.unpack),
+              entry: intend('image.unpack', intents.unpack),
               on: { EffectSucceeded: { guard: 'awaited', target: 'imageSnapshotting' } },
             },
             imageReceiving: {
-              entry: intend(intents.receive),
+              entry: intend('image.receive', intents.receive),
               on: { EffectSucceeded: { guard: 'awaited', target: 'imageSnapshotting', actions: 'stage' } },
             },
             imageSnapshotting: {
-              entry: intend(intents.snapshot),
+              entry: intend('dataset.snapshot', intents.snapshot),
               on: { EffectSucceeded: { guard: 'awaited', target: 'imagePublishing' } },
             },
             imagePublishing: {
-              entry: intend(intents.publishImage),
+              entry: intend('dataset.rename', intents.publishImage),
               on: {
                 EffectSucceeded: [
                   { guard: 'imageExisted', target: 'imageDiscarding', actions: 'keepImage' },
@@ -262,15 +263,15 @@ export const containerMachine = createMachine({
               },
             },
             imageDiscarding: {
-              entry: intend(intents.discard),
+              entry: intend('dataset.destroy', intents.discard),
               on: { EffectSucceeded: { guard: 'awaited', target: 'cloning' } },
             },
             cloning: {
-              entry: intend(intents.clone),
+              entry: intend('dataset.clone', intents.clone),
               on: { EffectSucceeded: { guard: 'awaited', target: 'publishing', actions: 'stage' } },
             },
             preparing: {
-              entry: intend(intents.create),
+              entry: intend('dataset.create', intents.create),
               on: {
                 EffectSucceeded: [
                   { guard: 'empty', target: 'publishing', actions: 'stage' },
@@ -279,19 +280,19 @@ export const containerMachine = createMachine({
               },
             },
             unpacking: {
-              entry: intend(intents.unpack),
+              entry: intend('image.unpack', intents.unpack),
               on: { EffectSucceeded: { guard: 'awaited', target: 'publishing' } },
             },
             receiving: {
-              entry: intend(intents.receive),
+              entry: intend('image.receive', intents.receive),
               on: { EffectSucceeded: { guard: 'awaited', target: 'publishing', actions: 'stage' } },
             },
             publishing: {
-              entry: intend(intents.publish),
+              entry: intend('dataset.rename', intents.publish),
               on: { EffectSucceeded: { guard: 'awaited', target: '#ct.life.stopped', actions: 'published' } },
             },
             undoing: {
-              entry: intend(intents.undo),
+              entry: intend('undo', intents.undo),
               on: {
                 EffectSucceeded: [
                   { guard: 'nothingToUndo', target: '#ct.life.gone' },
@@ -309,7 +310,7 @@ export const containerMachine = createMachine({
           },
         },
         starting: {
-          entry: intend(intents.start),
+          entry: intend('lxc.start', intents.start),
           on: {
             EffectSucceeded: { guard: 'awaited', target: 'running', actions: 'runs' },
             EffectFailed: { guard: 'awaited', target: 'stopped', actions: 'notStarted' },
@@ -347,7 +348,7 @@ export const containerMachine = createMachine({
           },
         },
         freezing: {
-          entry: intend(intents.freeze),
+          entry: intend('lxc.freeze', intents.freeze),
           on: {
             EffectSucceeded: { guard: 'awaited', target: 'frozen' },
             EffectFailed: { guard: 'awaited', target: 'running' },
@@ -371,7 +372,7 @@ export const containerMachine = createMachine({
           },
         },
         thawing: {
-          entry: intend(intents.thaw),
+          entry: intend('lxc.thaw', intents.thaw),
           on: {
             EffectSucceeded: { guard: 'awaited', target: 'running' },
             EffectFailed: { guard: 'awaited', target: 'frozen' },
@@ -379,7 +380,7 @@ export const containerMachine = createMachine({
           },
         },
         stopping: {
-          entry: intend(intents.stop),
+          entry: intend('lxc.stop', intents.stop),
           on: {
             EffectSucceeded: { guard: 'awaited', target: 'stopped', actions: 'ended' },
             EffectFailed: notStopped,
@@ -387,7 +388,7 @@ export const containerMachine = createMachine({
           },
         },
         restarting: {
-          entry: intend(intents.stop),
+          entry: intend('lxc.stop', intents.stop),
           on: {
             EffectSucceeded: { guard: 'awaited', target: 'starting', actions: 'endedForRestart' },
             EffectFailed: { guard: 'awaited', target: 'running', actions: 'stopForgotten' },
@@ -398,14 +399,14 @@ export const containerMachine = createMachine({
           initial: 'trashing',
           states: {
             stopping: {
-              entry: intend(intents.stop),
+              entry: intend('lxc.stop', intents.stop),
               on: {
                 EffectSucceeded: { guard: 'awaited', target: 'trashing', actions: 'ended' },
                 EffectFailed: notStopped,
               },
             },
             trashing: {
-              entry: intend(intents.trash),
+              entry: intend('dataset.trash', intents.trash),
               on: {
                 EffectSucceeded: { guard: 'awaited', target: '#ct.life.gone', actions: 'forget' },
                 EffectFailed: { guard: 'awaited', target: '#ct.life.stopped' },

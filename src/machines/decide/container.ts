@@ -2,7 +2,7 @@
 import type { CtIdentity, CtSettings, IdBlock, ImageSource } from '../../events/types/config.ts'
 import type { EventData, Fact } from '../../events/types/events.ts'
 import { ctStream, ctidSchema } from '../../events/types/ids.ts'
-import type { Draft } from '../advance.ts'
+import type { Draft } from '../draft.ts'
 import type { CtState } from '../container/machine.ts'
 import { exists, lifeOf } from '../life.ts'
 import { freeBlock } from '../pool/context.ts'

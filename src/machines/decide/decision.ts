@@ -8,7 +8,7 @@
 import type { Actor } from '../../events/types/actor.ts'
 import type { Fact } from '../../events/types/events.ts'
 import { ctStream, type StreamId } from '../../events/types/ids.ts'
-import type { Draft, View } from '../advance.ts'
+import type { Draft, View } from '../draft.ts'
 import type { CtState } from '../container/machine.ts'
 import { exists, lifeOf, phaseOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'

@@ -54,8 +54,9 @@ const base = setup({
   },
 })
 
-const intend = (make: (c: PoolContext) => Wanted) =>
-  ({ type: 'effect', params: ({ context }: { context: PoolContext }) => make(context) }) as const
+/** `asks` names the kind of the intent, for the diagram: it hangs on the function that makes the intent. */
+const intend = (asks: string, make: (c: PoolContext) => Wanted) =>
+  ({ type: 'effect', params: Object.assign(({ context }: { context: PoolContext }) => make(context), { asks }) }) as const
 
 const entity = { actions: 'entity' } as const
 const reopen = { target: '#pool.life.importing', actions: 'opened' } as const
@@ -83,11 +84,11 @@ export const poolMachine = createMachine({
           initial: 'layingOut',
           states: {
             layingOut: {
-              entry: intend(poolIntents.layout),
+              entry: intend('pool.layout', poolIntents.layout),
               on: { EffectSucceeded: { guard: 'awaited', target: 'marking' } },
             },
             marking: {
-              entry: intend(poolIntents.mark),
+              entry: intend('pool.mark', poolIntents.mark),
               on: { EffectSucceeded: { guard: 'awaited', target: '#pool.life.closed' } },
             },
           },
@@ -105,7 +106,7 @@ export const poolMachine = createMachine({
         active: { on: { PoolExportRequested: 'exporting', PoolOpened: reopen, PoolClosed: 'closed' } },
         exporting: { on: { PoolClosed: 'closed', PoolOpened: reopen, PoolReady: 'active' } },
         uninstalling: {
-          entry: intend(poolIntents.unmark),
+          entry: intend('pool.mark', poolIntents.unmark),
           on: {
             EffectSucceeded: { guard: 'awaited', target: 'absent' },
             EffectFailed: { guard: 'awaited', target: 'closed' },
@@ -146,7 +147,7 @@ export const poolMachine = createMachine({
         },
         /** One entry after another; one that is busy is left for the next time. */
         pruning: {
-          entry: intend(poolIntents.destroy),
+          entry: intend('dataset.destroy', poolIntents.destroy),
           on: {
             EffectSucceeded: [
               { guard: 'lastPruned', target: 'resting', actions: 'pruned' },

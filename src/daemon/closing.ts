@@ -1,0 +1,65 @@
+/**
+ * Closing a pool: its containers stop, in reverse order of their autostart and within a bounded time each,
+ * and `PoolClosed` is the last event. A container that does not stop keeps the pool open, and is named.
+ */
+import type { Fact } from '../events/types/events.ts'
+import { decideCt } from '../machines/decide/container.ts'
+import type { Asked } from '../machines/decide/decision.ts'
+import { decidePool } from '../machines/decide/pool.ts'
+import { inParallel } from './autostart.ts'
+import type { Bus } from './bus.ts'
+import { CallError } from './errors.ts'
+import { ctidOf } from './fold.ts'
+import type { Pool } from './pool.ts'
+import { shouldRun } from './reality.ts'
+
+const STOP_TIMEOUT_S = 300
+
+type Owner = {
+  readonly bus: Bus
+  asked(actor: 'shutdown', command: string, args: Record<string, unknown>): Asked
+}
+export type ExportOptions = { readonly force: boolean; readonly stopContainers: boolean }
+
+/** @throws CallError refused (running containers without force), failed (a container did not stop) */
+export async function closePool(owner: Owner, pool: Pool, options: ExportOptions, asked: Asked): Promise<void> {
+  const command = { type: 'pool.export', ...options } as const
+  const { op } = await owner.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: true })
+  const failed = options.stopContainers ? await stopAll(owner, pool) : []
+  const error = failed.length > 0 ? `did not stop: ${failed.join(', ')}` : null
+  await pool.engine.idle()
+  const end: Fact = { type: 'OperationFinished', result: error ? 'failed' : 'done', error }
+  await pool.journal.submit(() => ({
+    drafts: [
+      { stream: 'pool', fact: end, ...(op === null ? {} : { op }) },
+      { stream: 'pool', fact: error === null ? { type: 'PoolClosed' } : stillOpen(pool) },
+    ],
+    extra: null,
+  }))
+  if (error) throw new CallError('failed', 'E_EXPORT', error)
+}
+
+const stillOpen = (pool: Pool): Fact => {
+  const containers = pool.containers().length
+  return { type: 'PoolReady', containers, adopted: 0, lost: 0, exited: 0, settled: 0, inDoubt: 0 }
+}
+
+/** Stops what runs. Returns the containers that did not stop. */
+async function stopAll(owner: Owner, pool: Pool): Promise<string[]> {
+  const failed: string[] = []
+  const rank = (priority: number | undefined): number => priority ?? Number.MAX_SAFE_INTEGER
+  const running = pool
+    .containers()
+    .filter(shouldRun)
+    .sort((a, b) => rank(b.context.settings.autostart?.priority) - rank(a.context.settings.autostart?.priority))
+  const width = pool.journal.states.pool().context.config.parallelStop
+  await inParallel(running, width, async (ct) => {
+    const ctid = ctidOf(ct)
+    const asked = owner.asked('shutdown', 'ct stop', { id: ctid })
+    const command = { type: 'ct.stop', ctid, mode: 'stop', timeoutSeconds: STOP_TIMEOUT_S } as const
+    await owner.bus
+      .run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
+      .catch(() => failed.push(ctid))
+  })
+  return failed
+}

@@ -1,0 +1,69 @@
+/**
+ * The host's own log: what concerns no imported pool (DESIGN D19). The same store in a volatile directory,
+ * mirrored to the operator's log; what is in it is gone with the boot, and said so.
+ */
+import { LogError, type LogStore } from '../events/log/store.ts'
+import { eventVersions, type Fact } from '../events/types/events.ts'
+import { HostError } from '../effects/host.ts'
+import { MACHINES_VERSION } from '../machines/baseline.ts'
+import { RpcError } from '../rpc/errors.ts'
+import type { DaemonPorts } from './ports.ts'
+
+export class HostLog {
+  readonly #ports: DaemonPorts
+  #store: LogStore | null = null
+
+  constructor(ports: DaemonPorts) {
+    this.#ports = ports
+  }
+
+  /** Opens the log and begins a session in it. A log that cannot be opened costs its record, not the daemon. */
+  async open(): Promise<void> {
+    const { host, version, logger } = this.#ports
+    try {
+      const store = await this.#ports.openHostLog()
+      await store.open()
+      this.#store = store
+    } catch (error) {
+      logger.error({ error: String(error) }, 'the host log cannot be opened; what belongs there is only here')
+    }
+    await this.note({
+      type: 'SessionOpened',
+      bootId: host.bootId(),
+      host: host.hostName(),
+      hostId: host.hostId(),
+      pool: null,
+      poolGuid: null,
+      code: version,
+      machines: MACHINES_VERSION,
+      format: 1,
+      simulated: host.simulated,
+    })
+  }
+
+  async note(fact: Fact): Promise<void> {
+    const { type, ...data } = fact
+    const { clock, ids, logger } = this.#ports
+    const stream = type === 'SessionOpened' ? ('log' as const) : ('host' as const)
+    const event = { stream, id: ids.ulid(), type, v: eventVersions[type], t: clock.wall(), m: clock.mono(), data }
+    logger.info({ event: type, data }, 'host log')
+    await this.#store?.append({ events: [event], expected: {} })
+  }
+
+  /** Something that the daemon wanted of itself and could not do. */
+  async refused(command: string, args: Record<string, string>, error: unknown): Promise<void> {
+    const message = error instanceof Error ? error.message : String(error)
+    const actor = { system: 'boot' } as const
+    await this.note({ type: 'CommandRefused', command, args, actor, cli: null, code: codeOf(error), message })
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close()
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof RpcError) return error.data.code
+  if (error instanceof HostError || error instanceof LogError) return error.code
+  return 'E_INTERNAL'
+}
