@@ -26,6 +26,8 @@ function schemaOf(db: Db): Map<string, string> {
 /** What is wrong with the file's identity and schema; empty when nothing is. */
 export function schemaFaults(db: Db, binding: Binding): string[] {
   if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) return ['this is not an event log']
+  if (db.pragma('auto_vacuum', { simple: true }) !== 0)
+    return ['the file header is damaged: it says auto_vacuum']
   const format = formatOf(db)
   if (format > FORMAT) return []
   const model = new Database(
@@ -64,6 +66,7 @@ export function openingFault(segment: Segment): string | null {
 /** What is wrong with one event, given the hash of the one before. */
 export function rowFault(row: FullRow, seq: number, previous: Buffer): string | null {
   if (row.seq !== seq) return `seq ${row.seq} stands where ${seq} must be`
+  if (!Buffer.isBuffer(row.body) || !Buffer.isBuffer(row.hash)) return 'the event cannot be read'
   if (!linkHash(previous, row.body).equals(row.hash))
     return 'the hash does not fit the event and the one before'
   const event = parseBody(row.body)

@@ -10,12 +10,17 @@ import { headOf } from '../chain.ts'
 import { Draft, type Known, type Tip } from '../draft.ts'
 import { type AppendBatch, type Appended, LogError } from '../store.ts'
 import { Inserter } from './build.ts'
-import { assertFull, codeOf, messageOf, refusal } from './connection.ts'
+import { assertFull, codeOf, type Db, messageOf, refusal } from './connection.ts'
 import type { Segment } from './segment.ts'
 
 export type Outcome = Appended | LogError
-/** Runs the real COMMIT; tests put faults around it. */
-export type RunCommit = (commit: () => void) => void
+/** Places where tests put faults and look at the connection. */
+export type CommitHooks = {
+  /** Runs the real COMMIT. */
+  readonly runCommit?: ((commit: () => void, db: Db) => void) | undefined
+  /** Called when the first COMMIT of an open was made and `synchronous` was read back. */
+  readonly onFirstCommit?: ((db: Db) => void) | undefined
+}
 
 export class Committer {
   /** Set when nothing may be written any more until the log is opened again. */
@@ -24,17 +29,17 @@ export class Committer {
   readonly #inserter: Inserter
   readonly #begin: () => void
   readonly #commit: () => void
-  readonly #runCommit: RunCommit
+  readonly #hooks: CommitHooks
   #isProven = false
 
-  constructor(segment: Segment, runCommit: RunCommit) {
+  constructor(segment: Segment, hooks: CommitHooks) {
     this.#segment = segment
     this.#inserter = new Inserter(segment.db)
     const begin = segment.db.prepare('BEGIN IMMEDIATE')
     const commit = segment.db.prepare('COMMIT')
     this.#begin = () => begin.run()
     this.#commit = () => commit.run()
-    this.#runCommit = runCommit
+    this.#hooks = hooks
   }
 
   /** Commits what can be committed of the batches and moves the tip. One outcome for each batch. */
@@ -56,13 +61,20 @@ export class Committer {
       return this.#rolledBack(error)
     }
     try {
-      this.#runCommit(this.#commit)
-      if (!this.#isProven) assertFull(this.#segment.db)
-      this.#isProven = true
+      const { runCommit = (commit) => commit() } = this.#hooks
+      runCommit(this.#commit, this.#segment.db)
+      if (!this.#isProven) this.#prove()
       return null
     } catch (error) {
       return this.#failedCommit(error, draft)
     }
+  }
+
+  /** The first write of a connection is where better-sqlite3's build falls back to NORMAL. */
+  #prove(): void {
+    assertFull(this.#segment.db)
+    this.#isProven = true
+    this.#hooks.onFirstCommit?.(this.#segment.db)
   }
 
   #rolledBack(error: unknown): LogError {

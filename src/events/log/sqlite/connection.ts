@@ -33,8 +33,9 @@ function options(binding: Binding): Database.Options {
 export function openForAppend(path: string, binding: Binding, create = false): Db {
   const db = new Database(path, { ...options(binding), fileMustExist: !create })
   try {
-    assertSqliteVersion(db)
+    // Even preparing a statement reads the file, so nothing may come before this.
     db.pragma('locking_mode = EXCLUSIVE')
+    assertSqliteVersion(db)
     if (create) db.pragma(`page_size = ${PAGE_SIZE}`)
     const mode = db.pragma('journal_mode = WAL', { simple: true })
     if (mode !== 'wal') throw new LogError('E_LOG_IO', `${path}: journal mode is ${mode}, not wal`)

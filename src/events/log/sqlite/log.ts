@@ -24,7 +24,7 @@ import {
   type ReadSlice,
   type VerifyReport,
 } from '../store.ts'
-import { Committer, type RunCommit } from './commit.ts'
+import { type CommitHooks, Committer } from './commit.ts'
 import { openForAppend, refusal } from './connection.ts'
 import { type Opening, openLog } from './opening.ts'
 import { Reader } from './reader.ts'
@@ -33,14 +33,13 @@ import { Segment, type Slice } from './segment.ts'
 import { Turns } from './turns.ts'
 import { Verification } from './verify.ts'
 
-export type SqliteLogOptions = {
+export type SqliteLogOptions = CommitHooks & {
   readonly dir: string
   readonly stamp: () => Stamp
   readonly create?: boolean | undefined
   readonly mountpoint?: boolean | undefined
   readonly scratch?: string | undefined
   readonly nativeBinding?: string | undefined
-  readonly runCommit?: RunCommit | undefined
   readonly atSealStep?: AtStep | undefined
 }
 
@@ -171,13 +170,12 @@ export class SqliteLog implements LogStore {
 
   #adopt(opening: Opening): void {
     const { segment, readOnly } = opening
-    const runCommit = this.#options.runCommit ?? ((commit) => commit())
     const reader = new Reader(opening)
     this.#opened = {
       ...opening,
       reader,
       known: reader.known(),
-      committer: segment && readOnly === null ? new Committer(segment, runCommit) : null,
+      committer: segment && readOnly === null ? new Committer(segment, this.#options) : null,
     }
   }
 

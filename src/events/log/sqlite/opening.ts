@@ -129,7 +129,7 @@ function assess(directory: LogDirectory, catalog: Catalog, found: Found, options
       return { ...base, segment, tip, readOnly }
     } catch (error) {
       found.db.close()
-      if (error instanceof LogError) throw error
+      if (error instanceof LogError && error.code !== 'E_LOG_DAMAGED') throw error
       broken(found, number, `log.db cannot be read: ${messageOf(error)}`)
     }
   }

@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { StreamId } from '../../types/ids.ts'
+import { LogError } from '../store.ts'
 import type { Db, Statement } from './connection.ts'
 
 /** A slice of reading never keeps the thread longer than about this. */
@@ -75,8 +76,13 @@ export class Segment {
     return row.seq ?? this.first - 1
   }
 
+  /** @throws E_LOG_DAMAGED when the row cannot hold an event */
   at(seq: number): RawEvent | undefined {
-    return this.prepared('SELECT seq, body, hash FROM events WHERE seq = ?').get(seq) as RawEvent | undefined
+    const row = this.prepared('SELECT seq, body, hash FROM events WHERE seq = ?').get(seq) as
+      | RawEvent
+      | undefined
+    if (row) assertBytes(seq, row.body, row.hash)
+    return row
   }
 
   /** seq of the event with this id. */
@@ -135,6 +141,7 @@ export class Segment {
       const isFull = bodies.length === limit
       const isLate = bodies.length > 0 && bodies.length % CLOCK_EVERY === 0 && isPast(deadline)
       if (isFull || isLate) return { bodies, next: row[0] }
+      assertBytes(row[0], row[1])
       bodies.push(row[1])
     }
     return { bodies, next: null }
@@ -174,4 +181,10 @@ export class Segment {
     this.#statements.clear()
     this.db.close()
   }
+}
+
+/** A broken page can hand out a row without its columns. */
+function assertBytes(seq: number, ...columns: unknown[]): void {
+  if (columns.every((column) => column instanceof Uint8Array)) return
+  throw new LogError('E_LOG_DAMAGED', `event ${seq} cannot be read`)
 }

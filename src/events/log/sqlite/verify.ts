@@ -106,36 +106,79 @@ function faultAgainst(against: Head, end: Head, row: readonly Placed[]): string 
   return hash === against.hash ? null : `event ${against.seq} is not the one that once stood there`
 }
 
-const INDEXES = [
-  { name: 'events_stream_ver', columns: 'stream, ver', where: 'stream = ? AND ver = ?', only: '' },
-  { name: 'events_id', columns: 'id', where: 'id = ?', only: '' },
-  { name: 'events_key', columns: 'key', where: 'key = ?', only: 'AND key IS NOT NULL' },
-] as const
+type Index = { name: string; columns: string; where: string; only: string; isSealedOnly: boolean }
 
-/** Looks each event up by each index. An entry too many is found by counting the index. */
-function indexSteps({ segment, last }: Placed, note: (what: string) => void): Step[] {
-  return INDEXES.map(({ name, columns, where, only }): Step => {
-    let seq = segment.first
-    let found = 0
+const INDEXES: readonly Index[] = [
+  {
+    name: 'events_stream_ver',
+    columns: 'stream, ver',
+    where: 'stream = ? AND ver = ?',
+    only: '',
+    isSealedOnly: false,
+  },
+  { name: 'events_id', columns: 'id', where: 'id = ?', only: '', isSealedOnly: false },
+  { name: 'events_key', columns: 'key', where: 'key = ?', only: 'AND key IS NOT NULL', isSealedOnly: false },
+  {
+    name: 'events_op',
+    columns: 'op, seq',
+    where: 'op = ? AND seq = ?',
+    only: 'AND op IS NOT NULL',
+    isSealedOnly: true,
+  },
+  { name: 'events_type', columns: 'type, seq', where: 'type = ? AND seq = ?', only: '', isSealedOnly: true },
+  { name: 'events_t', columns: 't, seq', where: 't = ? AND seq = ?', only: '', isSealedOnly: true },
+]
+
+function indexSteps(placed: Placed, note: (what: string) => void): Step[] {
+  const { isSealed } = placed.segment
+  return INDEXES.filter((index) => isSealed || !index.isSealedOnly).map((index): Step => {
+    const walk = new IndexWalk(placed, index)
     return (deadline) => {
       try {
-        const lookup = segment.prepared(`SELECT seq FROM events INDEXED BY ${name} WHERE ${where}`).pluck()
-        const range = `FROM events WHERE seq BETWEEN ? AND ? ${only} ORDER BY seq`
-        const rows = segment.prepared(`SELECT seq, ${columns} ${range}`).raw().iterate(seq, last)
-        for (const row of rows as IterableIterator<[number, ...unknown[]]>) {
-          const [at, ...values] = row
-          if (lookup.get(...values) !== at) note(`index ${name} does not find event ${at}`)
-          found += 1
-          seq = at + 1
-          if (found % 64 === 0 && isPast(deadline)) return false
-        }
-        const count = `SELECT count(*) FROM events INDEXED BY ${name} WHERE ${name === 'events_key' ? 'key IS NOT NULL' : '1'}`
-        const entries = segment.prepared(count).pluck().get()
-        if (entries !== found) note(`index ${name} has ${String(entries)} entries for ${found} events`)
+        const fault = walk.step(deadline)
+        if (fault !== null) note(fault)
+        return walk.isDone || fault !== null
       } catch (error) {
-        note(`index ${name}: ${messageOf(error)}`)
+        note(`index ${index.name}: ${messageOf(error)}`)
+        return true
       }
-      return true
     }
   })
+}
+
+/** Looks each event up by an index. An entry too many is found by counting the index. */
+class IndexWalk {
+  isDone = false
+  readonly #placed: Placed
+  readonly #index: Index
+  #seq: number
+  #found = 0
+
+  constructor(placed: Placed, index: Index) {
+    this.#placed = placed
+    this.#index = index
+    this.#seq = placed.segment.first
+  }
+
+  /** @returns the first fault of the index */
+  step(deadline: number): string | null {
+    const { segment, last } = this.#placed
+    const { name, columns, where, only } = this.#index
+    const lookup = segment.prepared(`SELECT seq FROM events INDEXED BY ${name} WHERE ${where}`).pluck()
+    const range = `FROM events WHERE seq BETWEEN ? AND ? ${only} ORDER BY seq`
+    const rows = segment.prepared(`SELECT seq, ${columns} ${range}`).raw().iterate(this.#seq, last)
+    for (const row of rows as IterableIterator<[number, ...unknown[]]>) {
+      const [at, ...values] = row
+      if (lookup.get(...values) !== at) return `index ${name} does not find event ${at}`
+      this.#found += 1
+      this.#seq = at + 1
+      if (this.#found % 64 === 0 && isPast(deadline)) return null
+    }
+    this.isDone = true
+    const count = `SELECT count(*) FROM events INDEXED BY ${name} WHERE seq <= ? ${only}`
+    const entries = segment.prepared(count).pluck().get(last)
+    return entries === this.#found
+      ? null
+      : `index ${name} has ${String(entries)} entries for ${this.#found} events`
+  }
 }
