@@ -70,8 +70,8 @@ export class Bus {
       return await this.#unappended(error, pool, asked, waiting)
     }
     if (decision.is === 'refused') {
-      const known = asked.key === undefined ? null : await pool.journal.store.byKey(asked.key)
-      if (known?.op) return await this.#follow(pool, known.stream, known.op, known.seq, waiting)
+      const known = await this.known(pool, asked.key, waiting)
+      if (known) return known
       throw callError(decision.refusal)
     }
     const position = first === null ? null : `${pool.name}:${first}`
@@ -89,13 +89,25 @@ export class Bus {
   async #unappended(error: unknown, pool: Pool, asked: Asked, waiting: Waiting): Promise<Accepted> {
     if (error instanceof Unavailable) throw new CallError('unavailable', 'E_POOL_UNAVAILABLE', `pool ${pool.name} takes no changes: ${error.message}`)
     if (error instanceof LogError && error.code === 'E_LOG_DUPLICATE' && asked.key !== undefined) {
-      const known = await pool.journal.store.byKey(asked.key)
-      if (known?.op) return await this.#follow(pool, known.stream, known.op, known.seq, waiting)
+      const known = await this.known(pool, asked.key, waiting)
+      if (known) return known
     }
     if (error instanceof LogError) {
       throw new CallError('unavailable', error.code, `pool ${pool.name} takes no changes: ${error.message}`)
     }
     throw error
+  }
+
+  /**
+   * The answer to a command that this pool's log already has under its idempotency key; null without one.
+   * @throws as `run`
+   */
+  async known(pool: Pool, key: string | undefined, waiting: Waiting): Promise<Accepted | null> {
+    const event = key === undefined ? null : await pool.journal.store.byKey(key)
+    if (!event?.op) return null
+    const { op, seq, stream, type } = event
+    if (type === 'CommandNoop') return { op, result: 'noop', position: `${pool.name}:${seq}`, warnings: [] }
+    return await this.#follow(pool, stream, op, seq, waiting)
   }
 
   async #follow(pool: Pool, stream: StreamId, op: string, seq: number, waiting: Waiting): Promise<Accepted> {

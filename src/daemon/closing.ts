@@ -25,6 +25,8 @@ export type ExportOptions = { readonly force: boolean; readonly stopContainers: 
 export async function closePool(owner: Owner, pool: Pool, options: ExportOptions, asked: Asked): Promise<void> {
   const command = { type: 'pool.export', ...options } as const
   const { op } = await owner.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: true })
+  // The same command sent again after a daemon died in it: it has failed, and is not taken up again.
+  if (op !== asked.op) return void (await owner.bus.known(pool, asked.key, { noWait: false }))
   const failed = options.stopContainers ? await stopAll(owner, pool) : []
   const error = failed.length > 0 ? `did not stop: ${failed.join(', ')}` : null
   await pool.engine.idle()

@@ -114,7 +114,9 @@ export class Daemon {
     if (dataset !== null && !dataset.startsWith(`${name}/`)) {
       throw refused('E_DATASET', `dataset '${dataset}' is not from zpool '${name}'`)
     }
-    if (this.pools.has(name)) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
+    const imported = this.pools.get(name)
+    if (imported && (await this.bus.known(imported, asked.key, { noWait: false }))) return
+    if (imported) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
     if (facts.active) throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
     const pool = await this.#attach(name, dataset ?? name, true)
     try {
@@ -123,17 +125,19 @@ export class Daemon {
         const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
         await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: false })
       }
-      await this.#open(pool, false)
+      await this.#open(pool, false, this.asked('boot', 'pool import', { name }))
     } catch (error) {
       await this.#drop(pool)
       throw error
     }
   }
 
+  /** Takes up an installation, or its reverse, in whose middle a daemon died. */
   async #resumeInstallation(pool: Pool): Promise<void> {
-    const op = pool.journal.states.pool().context.op
-    if (!op?.pending) return
-    pool.engine.resume('pool', op.pending)
+    const state = pool.journal.states.pool()
+    const { op } = state.context
+    if (!op?.pending || !['installing', 'uninstalling'].includes(lifeOf(state))) return
+    if (op.pending.inDoubt === null) await pool.settle('pool', op.pending)
     await pool.ended(op.id, 'pool')
   }
 
@@ -153,13 +157,14 @@ export class Daemon {
   async #attach(name: string, dataset: string, create: boolean): Promise<Pool> {
     const facts = await this.ports.host.zfs.pool(name)
     const { journal, cache } = await openJournal(this.ports, name, dataset, create)
-    const directory = `/${dataset}`
-    const pool = new Pool(this.ports, { name, guid: facts?.guid ?? null, dataset, directory }, journal, cache, () => this.#usersSync)
+    // Before the pool listens: its engine waits for the users that this makes.
     journal.listen((committed) => {
       const types = new Set(committed.stored.map((event) => event.type))
       if (types.has('UserCreated') || types.has('UserDeleted')) void this.syncUsers()
       if (RENAMING.some((type) => types.has(type))) this.#publishNames()
     })
+    const own = { name, guid: facts?.guid ?? null, dataset, directory: `/${dataset}` }
+    const pool = new Pool(this.ports, own, journal, cache, () => this.#usersSync)
     if (journal.unavailable === null) await pool.begin()
     this.pools.set(name, pool)
     return pool
@@ -170,14 +175,14 @@ export class Daemon {
     await pool.detach()
   }
 
-  async #open(pool: Pool, autostart: boolean): Promise<void> {
+  async #open(pool: Pool, autostart: boolean, asked: Asked): Promise<void> {
     await this.syncUsers()
     if (pool.journal.unavailable !== null) {
       this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
       return
     }
     for (const report of this.#early.values()) if (report.pool === pool.name) pool.report(report)
-    const { previous } = await pool.ready()
+    const { previous } = await pool.ready(asked)
     this.problems.delete(pool.name)
     this.#publishNames()
     const cts = previous === 'daemon-died' ? remaining(pool.journal.states) : autostart ? plan(pool.journal.states) : []
@@ -204,7 +209,7 @@ export class Daemon {
     await this.bus.run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
   }
 
-  async import(name: string, autostart: boolean): Promise<void> {
+  async import(name: string, autostart: boolean, asked = this.asked('boot', 'pool import', { name })): Promise<void> {
     if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
     const facts = await this.ports.host.zfs.pool(name)
     if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool import shows what could be imported)`)
@@ -213,7 +218,7 @@ export class Daemon {
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)
     try {
-      await this.#open(pool, autostart)
+      await this.#open(pool, autostart, asked)
     } catch (error) {
       await this.#drop(pool)
       throw error

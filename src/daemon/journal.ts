@@ -43,6 +43,12 @@ export class Unavailable extends Error {
 
 type InFlight = { readonly since: number; readonly done: Promise<unknown> }
 
+const APPEND_ATTEMPTS = 3
+
+/** The batch is not in the log, for certain, and nothing is wrong with it: UNKNOWN was looked up by then. */
+const isNotThere = (error: unknown): boolean =>
+  error instanceof LogError && (error.code === 'E_LOG_CONFLICT' || error.code === 'E_LOG_UNKNOWN')
+
 /** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
 export const SUSPENDED_AFTER_US = 5_000_000
 
@@ -188,10 +194,21 @@ export class Journal {
    * Decides and appends.
    *
    * `propose` runs at once and synchronously, on the speculative states; null means that there is nothing
-   * to append.
+   * to append. A batch that is not in the log because one before it failed, or because its COMMIT did, is
+   * proposed anew on what is there now.
    * @throws Unavailable, LogError E_LOG_DUPLICATE (the key is known), E_LOG_FULL; IllegalFact is a bug
    */
   async submit<X>(propose: (view: DecideView) => Proposal<X>): Promise<{ committed: Committed | null; extra: X }> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#submitOnce(propose)
+      } catch (error) {
+        if (!isNotThere(error) || attempt === APPEND_ATTEMPTS) throw error
+      }
+    }
+  }
+
+  async #submitOnce<X>(propose: (view: DecideView) => Proposal<X>): Promise<{ committed: Committed | null; extra: X }> {
     while (this.#poisoned) await this.#recover()
     const { unavailable } = this
     if (unavailable !== null) throw new Unavailable(unavailable)

@@ -15,6 +15,8 @@ import type { ContainerSpec, HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import { MACHINES_VERSION } from '../machines/baseline.ts'
 import type { CtState } from '../machines/container/machine.ts'
+import { accept, type Asked } from '../machines/decide/decision.ts'
+import type { Draft } from '../machines/draft.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import { Engine } from './engine.ts'
 import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
@@ -101,16 +103,14 @@ export class Pool {
     })
   }
 
-  /** Opens the pool for commands and settles what was left open. */
-  async ready(): Promise<{ previous: 'none' | 'closed' | 'daemon-died' | 'host-died' }> {
+  /** Opens the pool for commands and settles what was left open. An operation that was open goes first. */
+  async ready(asked: Asked): Promise<{ previous: 'none' | 'closed' | 'daemon-died' | 'host-died' }> {
     const { host } = this.#ports
     const previous = this.#previous()
-    await this.journal.note('pool', {
-      type: 'PoolOpened',
-      pool: this.name,
-      dataset: this.dataset,
-      bootId: host.bootId(),
-      previous,
+    const opened: Fact = { type: 'PoolOpened', pool: this.name, dataset: this.dataset, bootId: host.bootId(), previous }
+    await this.journal.submit((view) => {
+      const drafts: Draft[] = [{ stream: 'pool', fact: opened }]
+      return { drafts: view.pool().context.op ? drafts : [...drafts, ...accept('pool', asked, []).drafts], extra: null }
     })
     await host.materialise.pool(this.name, this.dataset)
     const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine, this.#reports)
@@ -140,9 +140,10 @@ export class Pool {
     return counts
   }
 
+  /** What is seen counts only for the run that was looked at: another may have taken its place meanwhile. */
   async #lookAt(ct: CtState): Promise<Fact[]> {
     const facts = await look(this.#ports.host, this.name, ct, this.#reports.get(ctIdOf(ct)) ?? null)
-    return await this.#append(ct, () => facts)
+    return await this.#append(ct, (now) => (now.context.run === ct.context.run && now.context.op === null ? facts : []))
   }
 
   /** Appends what `facts` says of the container's state at that moment, if it says anything. */
@@ -162,6 +163,7 @@ export class Pool {
     if (this.#closing) return
     this.inBackground('a report could not be recorded', async () => {
       const ct = this.journal.states.ct(report.id)
+      if (lifeOf(ct) === 'gone') this.#forget(ct)
       if (!exists(ct)) return
       const { host } = this.#ports
       const seen = report.last === 'started' ? await host.lxc.inspect(refOf(this.name, ct)) : null
@@ -259,8 +261,8 @@ export class Pool {
     return { result: 'failed', error: 'the operation is not in the log' }
   }
 
-  /** Settles an intent that is in doubt once more: fence, probe, and what follows. */
-  async retry(stream: StreamId, pending: PendingIntent): Promise<void> {
+  /** Settles an open intent: fence, probe, and what follows. */
+  async settle(stream: StreamId, pending: PendingIntent): Promise<void> {
     await settle(this.#ports, this.journal, this.engine, stream, pending, this.#reports)
   }
 
@@ -279,6 +281,8 @@ export class Pool {
     for (const stop of this.#watches.values()) stop()
     this.#watches.clear()
     this.engine.stop()
+    const error = 'osctld ended before the operation did; it goes on when osctld is back'
+    for (const op of [...this.#waiters.keys()]) this.#tell(op, { result: 'in doubt', error })
     await Promise.all([...this.#background])
     await this.upkeep.stop()
     await this.journal.close()

@@ -8,7 +8,7 @@
  */
 import type { Fact } from '../events/types/events.ts'
 import type { Evidence, IntentArgs, IntentKind } from '../events/types/intents.ts'
-import type { StreamId } from '../events/types/ids.ts'
+import { ctIdOfStream, type StreamId } from '../events/types/ids.ts'
 import { type EffectKind, isNone, type Probe } from '../effects/effect.ts'
 import type { HookReport } from '../effects/host.ts'
 import type { PendingIntent } from '../machines/operation.ts'
@@ -67,7 +67,13 @@ export async function settle(
   } catch (error) {
     facts.push({ type: 'EffectInDoubt', intent: pending.intent, why: classify(error).message })
   }
-  await journal.submit(() => ({ drafts: facts.map((fact) => ({ stream, fact })), extra: null }))
+  const { extra: isAwaited } = await journal.submit((view) => {
+    const state = stream === 'pool' ? view.pool() : view.ct(ctIdOfStream(stream))
+    const awaited = state.context.op?.pending?.intent === pending.intent
+    return { drafts: awaited ? facts.map((fact) => ({ stream, fact })) : [], extra: awaited }
+  })
+  // A kill may have overtaken the operation while its intent was probed.
+  if (!isAwaited) return 'settled'
   const last = facts.at(-1)
   if (last?.type === 'EffectResumed') engine.resume(stream, pending)
   return last?.type === 'EffectInDoubt' ? 'in-doubt' : 'settled'

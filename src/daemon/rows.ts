@@ -85,7 +85,7 @@ export async function poolRow(pool: Pool): Promise<PoolRow> {
     running: cts.filter((ct) => ct.context.run !== null).length,
     parallel_start: config.parallelStart,
     parallel_stop: config.parallelStop,
-    log: unavailable !== null ? 'read-only' : unsafe ? 'degraded' : 'ok',
+    log: unavailable?.startsWith('suspended') ? 'suspended' : unavailable !== null ? 'read-only' : unsafe ? 'degraded' : 'ok',
     log_head: `${head.seq}:${head.hash.slice(0, 16)}`,
     health: facts?.health ?? 'unknown',
     problem: unavailable ?? unsafe,

@@ -89,7 +89,7 @@ class Batch {
   settle(): void {
     for (const [stream, state] of [...this.states]) {
       const op = state.context.op
-      if (!op || op.pending || !AT_REST.includes(lifeOf(state)) || !trashRests(state)) continue
+      if (!op || op.pending || !rests(state, op) || !trashRests(state)) continue
       this.take({ stream, fact: { type: 'OperationFinished', ...resultOf(op, lifeOf(state)) }, op: op.id })
     }
   }
@@ -127,6 +127,10 @@ class Batch {
     return id === undefined ? null : this.ct(id).context.op
   }
 }
+
+/** An import is at rest when it is over; other commands end while it goes on. */
+const rests = (state: PoolState | CtState, op: Operation): boolean =>
+  AT_REST.includes(lifeOf(state)) && !(lifeOf(state) === 'importing' && op.command === 'pool import')
 
 const trashRests = (state: PoolState | CtState): boolean => !('pruning' in state.context) || state.context.pruning.length === 0
 

@@ -37,15 +37,16 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       await daemon.uninstall(params.name, ask)
       return done(ask.op)
     },
-    'pool.import': async (params) => {
+    'pool.import': async (params, call) => {
       refuseWhileStopping(daemon)
       if (params.all) {
         await daemon.importAll(params.autostart)
         return done(null, [...daemon.problems].map(([pool, problem]) => `${pool}: ${problem}`))
       }
       if (params.name === undefined) throw invalid('E_POOL', 'missing argument <pool> (or --all)')
-      await daemon.import(params.name, params.autostart)
-      return done(null)
+      const ask = asked(daemon, call, 'pool import', params)
+      await daemon.import(params.name, params.autostart, ask)
+      return done(ask.op)
     },
     'pool.export': async (params, call) => {
       if (params.ifImported && !daemon.pools.has(params.name)) return { op: null, result: 'noop', position: null, warnings: [] }
