@@ -90,10 +90,11 @@ module.exports = {
     only('better-sqlite3', '^src/events/log/', 'One place opens a log; osctl-replay uses node:sqlite.'),
     only('commander', '^src/cli/', 'Grammar is a matter of the CLI.'),
     only('chokidar', '^src/effects/linux/', 'The Linux host watches files.'),
+    only('koffi', '^src/rpc/libc\\.ts$', 'The C library is called for SO_PEERCRED.'),
     only(
-      'koffi',
-      ['^src/rpc/libc\\.ts$', '^src/effects/linux/[^/]+\\.ts$'],
-      'libc is called for SO_PEERCRED and by one file of the Linux host.',
+      'yaml',
+      '^src/effects/linux/helper/',
+      "Metadata of images in the original's format; untrusted, so read by the helper.",
     ),
     only('pino', ['^src/daemon/', '^bin/'], 'The daemon writes one log for people.'),
     {

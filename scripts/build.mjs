@@ -158,7 +158,10 @@ async function bundle(root, out, name, entry, workers, { version, commit }) {
     },
     plugins: [nativeModules, englishOnly, urlsIntoDist(root, resolve(root, entry), workers)],
   })
-  return Object.keys(result.metafile.inputs)
+  // What is in the output, not what was read: types alone leave nothing of a package behind.
+  return Object.values(result.metafile.outputs).flatMap(({ inputs }) =>
+    Object.keys(inputs).filter((input) => inputs[input].bytesInOutput > 0),
+  )
 }
 
 /** The machine's binaries of the two native packages; the packages carry one for each platform. */

@@ -126,3 +126,17 @@ test('a URL of a file that dist/ does not have stops the build, and leaves no ha
     [],
   )
 })
+
+const hasCli = existsSync(join(ROOT, 'bin/osctl.ts'))
+
+test('osctl is thin: no schemas, no machines, no native module', {
+  skip: !hasCli && 'no bin/osctl.ts',
+}, async () => {
+  const out = join(treeOf({}), 'dist')
+  await build({ out, entries: { osctl: 'bin/osctl.ts' } })
+  const packages = readFileSync(join(out, 'LICENSES'), 'utf8').match(/^\S+ \d+\.\d+\.\d+ \(/gm)
+  assert.deepEqual(
+    packages?.map((line) => line.split(' ')[0]),
+    ['commander'],
+  )
+})

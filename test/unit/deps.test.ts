@@ -64,6 +64,7 @@ const violations: Record<string, readonly [file: string, text: string]> = {
   'only-commander': ['src/rpc/planted-s.ts', "import 'commander'"],
   'only-chokidar': ['src/daemon/planted-t.ts', "import 'chokidar'"],
   'only-koffi': ['src/rpc/planted-u.ts', "import 'koffi'"],
+  'only-yaml': ['src/effects/linux/planted-1.ts', "import 'yaml'"],
   'only-pino': ['src/effects/planted-v.ts', "import 'pino'"],
   'no-cycle': ['src/daemon/planted-w.ts', "import './planted-x.ts'"],
   'no-unresolvable': ['src/daemon/planted-y.ts', "import './nowhere.ts'"],
