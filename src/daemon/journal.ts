@@ -271,6 +271,7 @@ export class Journal {
   async #failed(error: unknown, advanced: Advanced, before: ReadonlyMap<StreamId, number>): Promise<Committed> {
     this.#poisoned = true
     if (error instanceof LogError && error.code === 'E_LOG_UNKNOWN') {
+      this.#mustReopen = true
       await this.#recover()
       const there = await this.#store.byId(advanced.events[0]?.id ?? '')
       if (there) return this.#announce(advanced, there.seq, before)
@@ -295,6 +296,7 @@ export class Journal {
   }
 
   #recovering: Promise<void> | null = null
+  #mustReopen = false
 
   /** Waits for what is on its way, then lays the speculative layer anew; reopens a log that asks for it. */
   async #recover(): Promise<void> {
@@ -306,12 +308,8 @@ export class Journal {
 
   async #recoverOnce(): Promise<void> {
     await Promise.all([...this.#inFlight].map((flight) => flight.done))
-    try {
-      this.#store.head()
-      await this.#catchUp()
-    } catch {
-      await this.#reopen()
-    }
+    if (this.#mustReopen) await this.#reopen()
+    else await this.#catchUp()
     this.#relay()
   }
 
@@ -320,6 +318,7 @@ export class Journal {
       await this.#store.close()
       const opened = await this.#store.open()
       this.#unavailable = opened.readOnly
+      this.#mustReopen = false
       await this.#catchUp()
     } catch (error) {
       this.#unavailable = `the log cannot be opened: ${error instanceof Error ? error.message : String(error)}`
