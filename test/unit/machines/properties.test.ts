@@ -38,7 +38,7 @@ describe('for every sequence of moves', () => {
   test('what decide accepts the machines take, and every rule of a batch holds', () => {
     fc.assert(
       fc.property(moves(50), (sequence) => void played(sequence)),
-      options(100),
+      options(60),
     )
   })
 
@@ -70,7 +70,7 @@ describe('for every sequence of moves', () => {
   test('every operation ends once its intents have outcomes', () => {
     fc.assert(
       fc.property(moves(40), (sequence) => void played(sequence, true)),
-      options(30),
+      options(20),
     )
   })
 
@@ -114,7 +114,7 @@ test('the moves reach every state of a container and nearly every type of event'
   }
   fc.assert(
     fc.property(moves(50), (sequence) => void played(sequence, false, watch)),
-    options(40),
+    options(30),
   )
   const given = ['absent', 'installing', 'uninstalling']
   const drawn = [containerMachine, poolMachine].flatMap(({ states }) =>
