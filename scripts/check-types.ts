@@ -1,8 +1,9 @@
 /**
- * tsc --noEmit, and promises that nobody awaits.
+ * tsc --noEmit, promises that nobody awaits, and switches that miss a case.
  *
- * biome looks for such promises too, but does not know the types of packages and of Node itself: there it
- * misses every one. The type checker knows them all, and has the program in its hands anyway.
+ * biome looks for both too, but does not know the types of packages and of Node itself, so it misses every
+ * promise of theirs; and it does not see that a type was narrowed before a switch. The type checker knows,
+ * and has the program in its hands anyway.
  *
  * usage: node scripts/check-types.ts [TREE]
  */
@@ -51,6 +52,38 @@ function floatingPromises(source: ts.SourceFile, checker: ts.TypeChecker): ts.No
   return found
 }
 
+/** Members of the union that a switch without default does not name; null when it is not over such a union. */
+function missingCases(node: ts.SwitchStatement, checker: ts.TypeChecker): string[] | null {
+  const { clauses } = node.caseBlock
+  if (clauses.some(ts.isDefaultClause)) return null
+  const type = checker.getTypeAtLocation(node.expression)
+  const members = type.isUnion() ? type.types : [type]
+  const isNamed = (member: ts.Type) => (member.flags & (ts.TypeFlags.Unit | ts.TypeFlags.Literal)) !== 0
+  if (members.length === 0 || !members.every(isNamed)) return null
+  const named = new Set(
+    clauses
+      .filter(ts.isCaseClause)
+      .map(({ expression }) => checker.typeToString(checker.getTypeAtLocation(expression))),
+  )
+  return members.map((member) => checker.typeToString(member)).filter((name) => !named.has(name))
+}
+
+function openSwitches(
+  source: ts.SourceFile,
+  checker: ts.TypeChecker,
+): { node: ts.Node; missing: string[] }[] {
+  const found: { node: ts.Node; missing: string[] }[] = []
+  const visit = (node: ts.Node) => {
+    if (ts.isSwitchStatement(node)) {
+      const missing = missingCases(node, checker) ?? []
+      if (missing.length > 0) found.push({ node, missing })
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
 const config = ts.getParsedCommandLineOfConfigFile(
   join(root, 'tsconfig.json'),
   {},
@@ -72,17 +105,24 @@ process.stdout.write(
     getNewLine: () => '\n',
   }),
 )
+const ours = program.getSourceFiles().filter(({ fileName }) => !fileName.includes('/node_modules/'))
+const tell = (source: ts.SourceFile, node: ts.Node, what: string) => {
+  const { line } = source.getLineAndCharacterOfPosition(node.getStart(source))
+  console.log(`${relative(root, source.fileName)}:${line + 1}: ${what}`)
+}
 let floating = 0
-for (const source of program.getSourceFiles()) {
-  if (source.fileName.includes('/node_modules/')) continue
+let open = 0
+for (const source of ours) {
   for (const node of floatingPromises(source, checker)) {
-    const { line } = source.getLineAndCharacterOfPosition(node.getStart(source))
-    const text = node.getText(source).split('\n')[0]
-    console.log(`${relative(root, source.fileName)}:${line + 1}: floating promise: ${text}`)
+    tell(source, node, `floating promise: ${node.getText(source).split('\n')[0]}`)
     floating += 1
+  }
+  for (const { node, missing } of openSwitches(source, checker)) {
+    tell(source, node, `a switch without default misses ${missing.join(', ')}`)
+    open += 1
   }
 }
 console.log(
-  `types: ${config.fileNames.length} files, ${diagnostics.length} errors, ${floating} floating promises`,
+  `types: ${config.fileNames.length} files, ${diagnostics.length} errors, ${floating} floating promises, ${open} open switches`,
 )
-process.exitCode = diagnostics.length + floating > 0 ? 1 : 0
+process.exitCode = diagnostics.length + floating + open > 0 ? 1 : 0
