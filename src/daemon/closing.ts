@@ -21,12 +21,14 @@ type Owner = {
 }
 export type ExportOptions = { readonly force: boolean; readonly stopContainers: boolean }
 
-/** @throws CallError refused (running containers without force), failed (a container did not stop) */
-export async function closePool(owner: Owner, pool: Pool, options: ExportOptions, asked: Asked): Promise<void> {
+/**
+ * @returns the operation; another than asked for when this command was given before: the pool is then as it was
+ * @throws CallError refused (running containers without force), failed (a container did not stop)
+ */
+export async function closePool(owner: Owner, pool: Pool, options: ExportOptions, asked: Asked): Promise<string | null> {
   const command = { type: 'pool.export', ...options } as const
   const { op } = await owner.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: true })
-  // The same command sent again after a daemon died in it: it has failed, and is not taken up again.
-  if (op !== asked.op) return void (await owner.bus.known(pool, asked.key, { noWait: false }))
+  if (op !== asked.op) return (await owner.bus.known(pool, asked.key, { noWait: false }))?.op ?? op
   const failed = options.stopContainers ? await stopAll(owner, pool) : []
   const error = failed.length > 0 ? `did not stop: ${failed.join(', ')}` : null
   await pool.engine.idle()
@@ -39,6 +41,7 @@ export async function closePool(owner: Owner, pool: Pool, options: ExportOptions
     extra: null,
   }))
   if (error) throw new CallError('failed', 'E_EXPORT', error)
+  return op
 }
 
 const stillOpen = (pool: Pool): Fact => {

@@ -107,15 +107,19 @@ export class Daemon {
     return { op: this.ports.ids.ulid(), actor: { system: actor }, cli: null, key: undefined, command, args }
   }
 
-  /** Marks and lays out a pool, and imports it (DESIGN D19). Runs again where it was interrupted. */
-  async install(name: string, dataset: string | null, asked: Asked): Promise<void> {
+  /**
+   * Marks and lays out a pool, and imports it (DESIGN D19). Runs again where it was interrupted.
+   * @returns the operation; that of an earlier time when the same command was given before
+   */
+  async install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
     const facts = await this.ports.host.zfs.pool(name)
     if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool list shows what is there; zpool create makes one)`)
     if (dataset !== null && !dataset.startsWith(`${name}/`)) {
       throw refused('E_DATASET', `dataset '${dataset}' is not from zpool '${name}'`)
     }
     const imported = this.pools.get(name)
-    if (imported && (await this.bus.known(imported, asked.key, { noWait: false }))) return
+    const known = imported ? await this.bus.known(imported, asked.key, { noWait: false }) : null
+    if (known) return known.op
     if (imported) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
     if (facts.active) throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
     const pool = await this.#attach(name, dataset ?? name, true)
@@ -126,6 +130,7 @@ export class Daemon {
         await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: false })
       }
       await this.#open(pool, false, this.asked('boot', 'pool import', { name }))
+      return asked.op
     } catch (error) {
       await this.#drop(pool)
       throw error
@@ -218,6 +223,8 @@ export class Daemon {
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)
     try {
+      await this.#resumeInstallation(pool)
+      if (lifeOf(pool.journal.states.pool()) === 'absent') throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name}`)
       await this.#open(pool, autostart, asked)
     } catch (error) {
       await this.#drop(pool)
@@ -243,10 +250,12 @@ export class Daemon {
     return imported
   }
 
-  async export(name: string, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<void> {
+  /** @returns the operation; that of an earlier time when the same command was given before */
+  async export(name: string, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<string | null> {
     const pool = this.pool(name)
     if (pool.journal.unavailable === null) {
-      await closePool(this, pool, options, asked)
+      const op = await closePool(this, pool, options, asked)
+      if (op !== asked.op) return op
       await pool.upkeep.finish().catch((error) => this.ports.logger.warn({ pool: name, error: String(error) }, 'the head could not be anchored'))
     }
     await this.#drop(pool)
@@ -254,6 +263,7 @@ export class Daemon {
     await this.syncUsers()
     this.problems.delete(name)
     this.#publishNames()
+    return asked.op
   }
 
   #publishNames(): void {

@@ -28,8 +28,7 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
     'pool.install': async (params, call) => {
       refuseWhileStopping(daemon)
       const ask = asked(daemon, call, 'pool install', params)
-      await daemon.install(params.name, params.dataset ?? null, ask)
-      return done(ask.op)
+      return done(await daemon.install(params.name, params.dataset ?? null, ask))
     },
     'pool.uninstall': async (params, call) => {
       refuseWhileStopping(daemon)
@@ -52,8 +51,7 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       if (params.ifImported && !daemon.pools.has(params.name)) return { op: null, result: 'noop', position: null, warnings: [] }
       const ask = asked(daemon, call, 'pool export', params)
       const { force, stopContainers } = params
-      await daemon.export(params.name, { force, stopContainers }, ask)
-      return done(ask.op)
+      return done(await daemon.export(params.name, { force, stopContainers }, ask))
     },
     'pool.set': async (params, call) => {
       const pool = daemon.pool(params.name)
