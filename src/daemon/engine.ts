@@ -11,12 +11,14 @@
  */
 import type { Evidence, FailureClass, IntentKind } from '../events/types/intents.ts'
 import type { Fact } from '../events/types/events.ts'
+import { LogError } from '../events/log/store.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import { type EffectContext, type EffectKind, isNone } from '../effects/effect.ts'
 import { type ContainerSpec, type Fence, HostError } from '../effects/host.ts'
 import type { Requested } from '../machines/advance.ts'
 import type { Operation, PendingIntent } from '../machines/operation.ts'
-import type { Journal } from './journal.ts'
+import { type Journal, Unavailable } from './journal.ts'
+
 import type { DaemonPorts } from './ports.ts'
 
 export type ProgressListener = (stream: StreamId, op: string, done: number | null, total: number | null, text: string) => void
@@ -141,11 +143,29 @@ export class Engine {
     await undo(pending.args as never, (step?.evidence ?? null) as Evidence<IntentKind> as never, undone)
   }
 
-  /** Appends the outcome; when nobody awaits it any more, as a late one. */
+  /**
+   * Appends the outcome; when nobody awaits it any more, as a late one. A log that takes no changes now (full,
+   * suspended) is asked again until it does: only the next daemon's probe could find out what this one knows.
+   */
   async #settle(stream: StreamId, intent: string, outcome: Fact): Promise<void> {
     if (outcome.type === 'EffectFailed' && outcome.class === 'transient' && this.#compensates(stream, intent)) {
       outcome = { type: 'EffectInDoubt', intent, why: `cannot be undone: ${outcome.message}` }
     }
+    let pause = FIRST_PAUSE_MS
+    while (!this.#stopped) {
+      try {
+        await this.#append(stream, intent, outcome)
+        return
+      } catch (error) {
+        if (!(error instanceof LogError) && !(error instanceof Unavailable)) throw error
+        this.#ports.logger.warn({ intent, error: error.message }, 'an outcome could not be recorded yet')
+      }
+      await this.#ports.clock.sleep(pause)
+      pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
+    }
+  }
+
+  async #append(stream: StreamId, intent: string, outcome: Fact): Promise<void> {
     await this.#journal.submit((view) => {
       const state = stream === 'pool' ? view.pool() : view.ct(stream.slice('ct:'.length))
       const awaited = state.context.op?.pending?.intent === intent

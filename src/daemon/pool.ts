@@ -31,6 +31,13 @@ export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; 
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
 const REPORT_GRACE_MS = 300
 
+/** Nothing happened to the container since. */
+const isSame = (now: CtState, before: CtState): boolean =>
+  lifeOf(now) === lifeOf(before) &&
+  now.context.op?.id === before.context.op?.id &&
+  now.context.run?.name === before.context.run?.name &&
+  now.context.run?.evidence?.initPid === before.context.run?.evidence?.initPid
+
 export type PoolFacts = { readonly name: string; readonly guid: string | null; readonly dataset: string; readonly directory: string }
 
 export class Pool {
@@ -143,7 +150,7 @@ export class Pool {
   /** What is seen counts only for the run that was looked at: another may have taken its place meanwhile. */
   async #lookAt(ct: CtState): Promise<Fact[]> {
     const facts = await look(this.#ports.host, this.name, ct, this.#reports.get(ctIdOf(ct)) ?? null)
-    return await this.#append(ct, (now) => (now.context.run === ct.context.run && now.context.op === null ? facts : []))
+    return await this.#append(ct, (now) => (isSame(now, ct) ? facts : []))
   }
 
   /** Appends what `facts` says of the container's state at that moment, if it says anything. */

@@ -141,7 +141,7 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
     },
     'op.retry': async ({ op }, call) => {
       const { pool, stream, pending } = doubtful(daemon, op)
-      await pool.retry(stream, pending)
+      await pool.settle(stream, pending)
       call.operation(op)
       return await ended(pool, stream, op)
     },
