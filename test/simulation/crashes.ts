@@ -1,0 +1,179 @@
+/**
+ * Every crash of every command.
+ *
+ * A command is run once, and every boundary that it meets is recorded. Then, for each boundary and each way
+ * to die there, it is run again from the same world with the crash at that place; a new daemon starts, comes
+ * to rest, and the world is looked at:
+ *
+ *   nothing is in doubt, lost, leaked or half made (invariants.ts)
+ *   what was acknowledged is there; what was not is fully there or fully undone
+ *   containers that the command was not about were not restarted by the daemon's death
+ *   the command sent again with the same key is the same operation, and if that had failed, the command sent
+ *   anew succeeds
+ */
+import { type Action, type Boundary, NOTHING, nameOf } from './boundary.ts'
+import { problems } from './invariants.ts'
+import { afterPowerCut, type Summary, summary, textOf } from './summary.ts'
+import type { Verb } from './verbs.ts'
+import { type Request, World, type WorldCopy } from './world.ts'
+
+/** When a helper that outlived its daemon finishes, unless it was fenced before. */
+type Orphan = 'never' | 'before the next start' | 'as the next daemon starts to fence'
+export type Way = { readonly name: string; readonly action: Action; readonly orphan: Orphan }
+
+const KILL: Way = { name: 'killed', action: { do: 'kill' }, orphan: 'never' }
+const CUT: Way = { name: 'power cut', action: { do: 'power-cut' }, orphan: 'never' }
+const leaving = (orphan: Orphan): Way => ({
+  name: `killed, its helper finishes ${orphan}`,
+  action: { do: 'kill', orphan: true },
+  orphan,
+})
+const WITH_HELPER: readonly Way[] = [
+  leaving('never'),
+  leaving('before the next start'),
+  leaving('as the next daemon starts to fence'),
+  { name: 'power cut with the helper half-way', action: { do: 'power-cut', orphan: true }, orphan: 'never' },
+]
+
+/** The ways to die at a boundary. */
+export const waysAt = ({ where, phase, helper }: Boundary): readonly Way[] =>
+  where === 'host' && phase === 'before' && helper ? [KILL, CUT, ...WITH_HELPER] : [KILL, CUT]
+
+export type Course = {
+  readonly verb: Verb
+  readonly from: WorldCopy
+  readonly boundaries: readonly Boundary[]
+  readonly before: Summary
+  readonly after: Summary
+}
+
+const KEY = 'the-same-key-0001'
+
+const send = (world: World, verb: Verb, key = KEY): Promise<Request> =>
+  world.call(verb.method, { ...verb.params, meta: { key } } as never)
+
+const start = async (from: WorldCopy): Promise<World> => {
+  const world = new World({ seed: 7n, from })
+  await world.boot()
+  await world.settle()
+  return world
+}
+
+/** Runs a command without a fault and records what it meets. */
+export async function record(verb: Verb, from: WorldCopy): Promise<Course> {
+  const world = await start(from)
+  const before = summary(world)
+  world.recording = []
+  const request = await send(world, verb)
+  if (!request.answered || request.error)
+    throw new Error(`${verb.name}: ${request.error?.message ?? 'no answer'}`)
+  if (!verb.closes) await world.settle()
+  await world.pass(verb.lingerMs ?? 0)
+  const boundaries = world.recording
+  world.recording = null
+  const found = await problems(world)
+  if (found.length > 0) throw new Error(`${verb.name} without a fault: ${found.join('\n')}`)
+  return { verb, from, boundaries, before, after: summary(world) }
+}
+
+/** The plan that does one thing at one boundary, once. */
+export const at = (n: number, action: Action) => (boundary: Boundary) => (boundary.n === n ? action : NOTHING)
+
+export type Verdict = { readonly wrong: readonly string[]; readonly story: readonly string[] }
+
+/** One run with one crash; says what is wrong afterwards. */
+export async function crash(course: Course, boundary: Boundary, way: Way): Promise<Verdict> {
+  const world = await start(course.from)
+  const inits = initsOf(world)
+  world.plan = at(boundary.n, way.action)
+  const request = await send(world, course.verb)
+  const wrong: string[] = []
+  try {
+    if (world.isUp && !course.verb.closes) await world.settle()
+    await world.pass(course.verb.lingerMs ?? 0)
+    if (world.isUp) throw new Error(`the crash ${nameOf(boundary)} did not happen`)
+    await comeBack(world, way)
+    await world.settle()
+    wrong.push(...(await problems(world)))
+    wrong.push(...restarted(world, course, inits, way))
+    wrong.push(...outcome(world, course, request, way))
+    wrong.push(...(await again(world, course, way)))
+  } catch (error) {
+    wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  }
+  return { wrong, story: world.story }
+}
+
+async function comeBack(world: World, { orphan }: Way): Promise<void> {
+  world.plan = () => NOTHING
+  if (orphan === 'before the next start') world.machine.finishHelpers()
+  if (orphan === 'as the next daemon starts to fence') {
+    world.plan = ({ what, phase }) => {
+      if (what === 'host.fence' && phase === 'before') world.machine.finishHelpers()
+      return NOTHING
+    }
+  }
+  await world.boot()
+}
+
+const initsOf = (world: World): Map<string, number | undefined> =>
+  new Map(
+    Object.values(world.machine.state.containers).map(({ ctid, evidence }) => [ctid, evidence?.initPid]),
+  )
+
+/** A daemon's death restarts nothing. */
+function restarted(world: World, { verb }: Course, before: ReturnType<typeof initsOf>, way: Way): string[] {
+  if (way.action.do === 'power-cut' || verb.closes) return []
+  const now = initsOf(world)
+  return ['plain', 'auto']
+    .filter((ctid) => before.get(ctid) !== now.get(ctid) && now.has(ctid))
+    .map((ctid) => `${ctid} was restarted`)
+}
+
+/** Acknowledged is there; else all or nothing. */
+function outcome(world: World, { verb, before, after }: Course, request: Request, way: Way): string[] {
+  // A pool is open again as soon as a daemon is; each container that it had stopped was stopped for good.
+  if (verb.closes) return []
+  const now = textOf(summary(world))
+  const acknowledged = request.answered && request.error === null
+  const allowed = acknowledged ? [after] : [before, after]
+  const cut = way.action.do === 'power-cut'
+  // What the command was about may have been taken up after the boot, or lost with the host.
+  const states = cut
+    ? allowed.flatMap((state) => [afterPowerCut(state), afterPowerCut(state, ['web'])])
+    : allowed
+  if (states.some((state) => textOf(state) === now)) return []
+  return [
+    `neither done nor undone${acknowledged ? ', and acknowledged' : ''}: ${now}\nbefore: ${textOf(before)}\nafter:  ${textOf(after)}`,
+  ]
+}
+
+/** The same command again is the same operation; a new one succeeds where the old one had failed. */
+async function again(world: World, { verb, after }: Course, way: Way): Promise<string[]> {
+  const known = keyed(world)
+  const request = await send(world, verb)
+  await world.settle()
+  const operation = request.operation ?? (request.result as { op?: string } | null)?.op ?? request.error?.op
+  if (known !== null && operation !== known)
+    return [`sent again, it is operation ${operation}, not ${known}: ${request.error?.message}`]
+  if (request.error) {
+    const anew = await send(world, verb, 'another-key-0001')
+    await world.settle()
+    if (anew.error && anew.error.kind !== 'refused')
+      return [`sent anew: ${anew.error.message} (first: ${request.error.message})`]
+  }
+  const now = textOf(summary(world))
+  const found = await problems(world)
+  if (way.action.do === 'kill' && !verb.closes && now !== textOf(after))
+    found.push(`sent again, the end differs: ${now}\nafter:  ${textOf(after)}`)
+  return found.map((problem) => `sent again: ${problem}`)
+}
+
+/** The operation that the log knows for the key. */
+function keyed(world: World): string | null {
+  for (const pool of world.daemon.pools.values()) {
+    for (const { event } of world.disks.named(pool.name).rows())
+      if (event.key === KEY) return event.op ?? null
+  }
+  return null
+}

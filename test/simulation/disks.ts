@@ -1,0 +1,99 @@
+/** The disks in memory that logs and caches lie on, and what a crash does to them. */
+import type { CachedState, StateCache } from '../../src/daemon/ports.ts'
+import { type Fault, MemoryDisk, MemorySegment } from '../../src/events/log/memory-disk.ts'
+import type { Head } from '../../src/events/types/envelope.ts'
+
+type Hooks = {
+  meet(what: string, subject: string): Fault
+  crashed(): void
+}
+
+type Kept = { position: Head; states: readonly CachedState[] }
+export type DisksCopy = {
+  logs: [guid: string, name: string, disk: MemoryDisk][]
+  caches: [dataset: string, kept: Kept][]
+}
+
+export class Disks {
+  readonly #hooks: Hooks
+  readonly #logs = new Map<string, { name: string; disk: MemoryDisk }>()
+  readonly #caches = new Map<string, Kept>()
+  #host: MemoryDisk
+
+  constructor(hooks: Hooks) {
+    this.#hooks = hooks
+    this.#host = this.#wired(new MemoryDisk(), 'host')
+  }
+
+  #wired(disk: MemoryDisk, name: string): MemoryDisk {
+    disk.faults = (point) => this.#hooks.meet(point.what, name)
+    disk.onCrash = () => this.#hooks.crashed()
+    return disk
+  }
+
+  /** The disk of the events dataset with this guid. */
+  of(name: string, guid: string): MemoryDisk {
+    const known = this.#logs.get(guid)
+    if (known) return known.disk
+    const disk = this.#wired(new MemoryDisk(), name)
+    this.#logs.set(guid, { name, disk })
+    return disk
+  }
+
+  /** Logs of pools by name. */
+  named(name: string): MemoryDisk {
+    for (const log of this.#logs.values()) if (log.name === name) return log.disk
+    throw new Error(`no log of pool ${name}`)
+  }
+
+  host(): MemoryDisk {
+    return this.#host
+  }
+
+  /** The daemon died. What was written and not synced is in the page cache: there, or torn by its death. */
+  crash(keepsUnsynced: boolean): void {
+    for (const { disk } of [...this.#logs.values(), { disk: this.#host }])
+      disk.crash(keepsUnsynced ? disk.unsynced : 0)
+  }
+
+  /** The host's own log is volatile; a cache, which is written without sync, may be an older one. */
+  powerCut(): void {
+    this.#host = this.#wired(new MemoryDisk(), 'host')
+  }
+
+  cache(dataset: string): StateCache {
+    const guard = (head: Head): Kept | null => {
+      const kept = this.#caches.get(dataset)
+      return kept && kept.position.seq > 0 && kept.position.seq <= head.seq ? kept : null
+    }
+    return {
+      load: async (head) => structuredClone(guard(head)),
+      save: async (position, states) => {
+        this.#caches.set(dataset, structuredClone({ position, states }))
+      },
+      close: async () => {},
+    }
+  }
+
+  copy(): DisksCopy {
+    return {
+      logs: [...this.#logs].map(([guid, { name, disk }]) => [guid, name, copyOf(disk)]),
+      caches: [...this.#caches],
+    }
+  }
+
+  /** Puts copies of these disks into an empty set. */
+  restore({ logs, caches }: DisksCopy): void {
+    for (const [guid, name, disk] of logs)
+      this.#logs.set(guid, { name, disk: this.#wired(copyOf(disk), name) })
+    for (const [dataset, kept] of caches) this.#caches.set(dataset, kept)
+  }
+}
+
+function copyOf(disk: MemoryDisk): MemoryDisk {
+  const copy = new MemoryDisk()
+  copy.segments = disk.segments.map(
+    ({ number, first, previous, rows }) => new MemorySegment(number, first, previous, rows),
+  )
+  return copy
+}

@@ -1,0 +1,215 @@
+/**
+ * What must be true of every world at rest, whatever happened to it.
+ *
+ *   the host shows what the log says: every dataset is owned by the fold or is part of a pool's layout, by
+ *   guid; nothing that the fold owns is missing; exactly those containers run that should, as the very run
+ *   and init that the log knows; users and id maps belong together and never overlap
+ *   the log is whole: its chain holds, and replaying it from the first event and from the newest baseline
+ *   gives exactly the states that the daemon works with
+ *   nothing is open, but what the caller allows to be in doubt
+ *
+ * `problems` says what is wrong, one line each; an empty list is the only good one.
+ */
+
+import { Fold, streamOfCt } from '../../src/daemon/fold.ts'
+import type { Pool } from '../../src/daemon/pool.ts'
+import { shouldRun } from '../../src/daemon/reality.ts'
+import { POOL_LAYOUT } from '../../src/effects/kinds/pool-layout.ts'
+import { configPath } from '../../src/effects/simulated/containers.ts'
+import { brokenInvariants } from '../../src/effects/simulated/invariants.ts'
+import { containerKey, type MachineState } from '../../src/effects/simulated/state.ts'
+import { baselineOf, canonical } from '../../src/machines/baseline.ts'
+import type { CtState } from '../../src/machines/container/machine.ts'
+import { exists, lifeOf } from '../../src/machines/life.ts'
+import type { World } from './world.ts'
+
+export type Allowed = {
+  /** Streams whose operation may be in doubt, and why that is right. */
+  readonly doubt?: boolean
+}
+
+export async function problems(world: World, allowed: Allowed = {}): Promise<string[]> {
+  const { machine, daemon } = world
+  const found = [...brokenInvariants(machine.state), ...world.defects.map((defect) => `defect: ${defect}`)]
+  for (const pool of daemon.pools.values()) {
+    if (pool.journal.unavailable !== null)
+      found.push(`${pool.name} takes no changes: ${pool.journal.unavailable}`)
+    found.push(
+      ...openOperations(pool, allowed),
+      ...datasets(machine.state, pool),
+      ...containers(machine.state, pool),
+      ...users(pool),
+      ...leftovers(machine.state, pool),
+      ...(await log(world, pool)),
+    )
+  }
+  found.push(...overlaps([...daemon.pools.values()]), ...strangers(machine.state, [...daemon.pools.values()]))
+  return found
+}
+
+function openOperations(pool: Pool, allowed: Allowed): string[] {
+  const states = [pool.journal.states.pool(), ...pool.journal.states.all()]
+  return states.flatMap(({ context: { op } }) => {
+    if (!op) return []
+    if (op.pending?.inDoubt && allowed.doubt) return []
+    const why = op.pending ? (op.pending.inDoubt ?? 'pending') : 'nothing pending'
+    return [`${pool.name}: operation ${op.command} is open at ${op.pending?.kind ?? '-'}: ${why}`]
+  })
+}
+
+/** Datasets by name that the fold owns, with their guids; null where any guid is right. */
+function owned(pool: Pool): Map<string, string | null> {
+  const { states } = pool.journal
+  const { images, trash } = states.pool().context
+  const wanted = new Map<string, string | null>()
+  const add = (name: string, guid: string | null): void => void wanted.set(`${pool.dataset}/${name}`, guid)
+  for (const name of ['events', ...Object.keys(POOL_LAYOUT)]) add(name, null)
+  for (const [key, { guid }] of Object.entries(images)) add(`image/${key}`, guid)
+  for (const [name, { guid }] of Object.entries(trash)) add(`trash/${name}`, guid)
+  for (const ct of states.cts()) {
+    const { dataset, identity, staging } = ct.context
+    if (dataset !== null && identity) add(`ct/${identity.ctid}`, dataset)
+    if (staging) add(staging.dataset, staging.guid)
+  }
+  return wanted
+}
+
+function datasets(state: MachineState, pool: Pool): string[] {
+  const found: string[] = []
+  const wanted = owned(pool)
+  for (const [name, guid] of wanted) {
+    const seen = state.datasets[name]
+    if (!seen) found.push(`${name} is lost`)
+    else if (guid !== null && seen.guid !== guid) found.push(`${name} is another dataset than the log says`)
+  }
+  for (const name of Object.keys(state.datasets)) {
+    if (!name.startsWith(`${pool.dataset}/`) || wanted.has(name)) continue
+    const above = [...wanted].some(([owner, guid]) => guid !== null && name.startsWith(`${owner}/`))
+    const stagedInDoubt = [...pool.journal.states.all()].some(
+      ({ context: { op } }) => op?.pending?.inDoubt && name.includes(op.id),
+    )
+    if (!above && !stagedInDoubt) found.push(`${name} belongs to nobody`)
+  }
+  return found
+}
+
+function containers(state: MachineState, pool: Pool): string[] {
+  const found: string[] = []
+  for (const ct of pool.journal.states.cts()) {
+    const { identity, run, op } = ct.context
+    if (!identity || op) continue
+    const seen = state.containers[containerKey({ pool: pool.name, id: identity.id })]
+    const name = `${pool.name}:${identity.ctid}`
+    if (shouldRun(ct) !== (seen !== undefined)) {
+      found.push(`${name} is ${lifeOf(ct)} in the log and ${seen?.state ?? 'stopped'} on the host`)
+    }
+    if (!seen || !shouldRun(ct)) continue
+    if (seen.run !== run?.name) found.push(`${name} runs as ${seen.run}, the log says ${run?.name}`)
+    if (canonical(seen.evidence) !== canonical(run?.evidence))
+      found.push(`${name}: its init is not that of the log`)
+    if (lifeOf(ct) !== seen.state)
+      found.push(`${name} is ${lifeOf(ct)} in the log and ${seen.state} on the host`)
+  }
+  return found
+}
+
+/** Containers that run and that no imported pool knows. */
+function strangers(state: MachineState, pools: readonly Pool[]): string[] {
+  return Object.values(state.containers).flatMap(({ pool: name, id, ctid }) => {
+    const pool = pools.find((other) => other.name === name)
+    if (!pool || exists(pool.journal.states.ct(id))) return []
+    return [`${name}:${ctid} runs and is not in the log`]
+  })
+}
+
+function users(pool: Pool): string[] {
+  const { states } = pool.journal
+  const table = states.pool().context.users
+  const used = new Set<string>()
+  const found: string[] = []
+  for (const ct of states.cts()) {
+    const { identity, map } = ct.context
+    const user = table[identity?.user ?? '']
+    used.add(identity?.user ?? '')
+    if (!user) found.push(`${identity?.ctid} has no user`)
+    else if (canonical(user.map) !== canonical(map))
+      found.push(`${identity?.ctid}: its map is not its user's`)
+  }
+  for (const [name, { standalone }] of Object.entries(table)) {
+    if (!standalone && !used.has(name)) found.push(`user ${name} serves no container`)
+  }
+  return found
+}
+
+function overlaps(pools: readonly Pool[]): string[] {
+  const blocks = pools
+    .flatMap((pool) =>
+      Object.entries(pool.journal.states.pool().context.users).map(([name, { map }]) => ({
+        name: `${pool.name}:${name}`,
+        map,
+      })),
+    )
+    .sort((a, b) => a.map.first - b.map.first)
+  return blocks.flatMap(({ name, map }, index) => {
+    const next = blocks[index + 1]
+    return next && map.first + map.count > next.map.first ? [`${name} and ${next.name} share host ids`] : []
+  })
+}
+
+/** Derived state and spooled reports of containers that are gone. */
+function leftovers(state: MachineState, pool: Pool): string[] {
+  const known = [...pool.journal.states.cts()].flatMap((ct) =>
+    ct.context.identity ? [ct.context.identity] : [],
+  )
+  const configs = new Set(known.map(({ id, ctid }) => configPath({ pool: pool.name, id, ctid })))
+  const prefix = `/run/osctl/pools/${pool.name}/containers/`
+  const stale = Object.keys(state.derived).filter((path) => path.startsWith(prefix) && !configs.has(path))
+  const spooled = Object.values(state.spool).filter(
+    (report) => report.pool === pool.name && !known.some(({ id }) => id === report.id),
+  )
+  return [
+    ...stale.map((path) => `${path} is left over`),
+    ...spooled.map(({ id }) => `the report of ${id} is left over`),
+  ]
+}
+
+async function log(world: World, pool: Pool): Promise<string[]> {
+  const { journal } = pool
+  let report: Awaited<ReturnType<typeof journal.store.verify>> | null = null
+  await world.until(journal.store.verify({ full: true }).then((done) => (report = done)))
+  const damage = (report as { damage: readonly { what: string }[] } | null)?.damage ?? [
+    { what: 'not verified' },
+  ]
+  const found = damage.map(({ what }) => `log of ${pool.name}: ${what}`)
+  for (const { stream, why } of journal.fold.quarantined.values())
+    found.push(`${stream} is quarantined: ${why}`)
+  const disk = world.disks.named(pool.name)
+  const replayed = new Fold()
+  for (const { event } of disk.rows()) replayed.apply(event)
+  const fromBaseline = new Fold()
+  for (const { event } of disk.open()?.rows ?? []) fromBaseline.apply(event)
+  return [
+    ...found,
+    ...differences(pool, replayed, 'replay'),
+    ...differences(pool, fromBaseline, 'replay from baseline'),
+  ]
+}
+
+const textOf = (state: Parameters<typeof baselineOf>[0] | null): string =>
+  state ? canonical(baselineOf(state)) : '-'
+
+function differences(pool: Pool, fold: Fold, how: string): string[] {
+  const { states } = pool.journal
+  const found = [...fold.quarantined.values()].map(
+    ({ stream, why }) => `${how}: ${stream} is quarantined: ${why}`,
+  )
+  if (textOf(fold.states.pool()) !== textOf(states.pool()))
+    found.push(`${how} of ${pool.name}: the pool differs`)
+  const live = new Map([...states.cts()].map((ct): [string, CtState] => [streamOfCt(ct), ct]))
+  const again = new Map([...fold.states.cts()].map((ct): [string, CtState] => [streamOfCt(ct), ct]))
+  for (const stream of new Set([...live.keys(), ...again.keys()])) {
+    if (textOf(live.get(stream) ?? null) !== textOf(again.get(stream) ?? null))
+      found.push(`${how}: ${stream} differs`)
+  }
+  return found
+}
