@@ -1,0 +1,86 @@
+/**
+ * A pool's log with many containers and a long history, written straight through the machines: what a
+ * daemon of some months finds at its start, made in seconds.
+ */
+import { SqliteLog } from '../src/events/log/sqlite/log.ts'
+import type { Journal } from '../src/daemon/journal.ts'
+import { Journal as RealJournal } from '../src/daemon/journal.ts'
+import { ulids } from '../src/daemon/adapters/ids.ts'
+import { realClock } from '../src/daemon/adapters/clock.ts'
+import type { Fact } from '../src/events/types/events.ts'
+import type { Asked, Decision, DecideView } from '../src/machines/decide/decision.ts'
+import { decideCt } from '../src/machines/decide/container.ts'
+
+const ids = ulids()
+const mint = { id: () => ids.ulid(), wall: realClock.wall, mono: realClock.mono }
+const actor = {
+  verified: { uid: 0, gid: 0, pid: 4242, start: 123456, loginuid: 1000, exe: '/usr/bin/node', tty: '/dev/pts/0' },
+}
+const asked = (command: string, id: string): Asked => ({
+  op: ids.ulid(),
+  actor,
+  cli: `osctl ${command} ${id}`,
+  key: undefined,
+  command,
+  args: { id },
+})
+const BATCH = 200
+
+/** Appends `containers` creations, then settings of them until the log holds `events`. */
+export async function populate(dir: string, containers: number, events: number): Promise<void> {
+  const stamp = () => ({ id: ids.ulid(), t: realClock.wall(), m: realClock.mono() })
+  const journal = new RealJournal(new SqliteLog({ dir, stamp }), mint)
+  await journal.open()
+  await inBatches(containers, (n) => create(journal, `ct${n}`))
+  const left = Math.max(0, events - journal.head().seq)
+  await inBatches(Math.floor(left / 3), (n) => set(journal, `ct${n % containers}`, n))
+  await journal.close()
+}
+
+async function inBatches(count: number, work: (n: number) => Promise<void>): Promise<void> {
+  for (let n = 0; n < count; n += BATCH) {
+    await Promise.all(Array.from({ length: Math.min(BATCH, count - n) }, (_, i) => work(n + i)))
+  }
+}
+
+const decided = (journal: Journal, decide: (view: DecideView) => Decision) =>
+  journal.submit((view) => ({ drafts: decide(view).drafts, extra: null }))
+
+async function create(journal: Journal, ctid: string): Promise<void> {
+  const ask = asked('ct new', ctid)
+  const id = ids.ulid()
+  await decided(journal, (view) =>
+    decideCt(
+      view,
+      {
+        type: 'ct.create',
+        id,
+        ctid,
+        user: null,
+        group: '/default',
+        distribution: 'debian',
+        version: '13',
+        arch: 'x86_64',
+        initCmd: null,
+        source: { from: 'pool', key: 's0123456789', guid: '7' },
+        foreignBlocks: [],
+      },
+      ask,
+    ),
+  )
+  await outcome(journal, id, { guid: String(1000 + Number(ctid.slice(2))), createtxg: '8' })
+  await outcome(journal, id, { guid: String(1000 + Number(ctid.slice(2))), existing: false })
+}
+
+async function outcome(journal: Journal, id: string, evidence: Record<string, string | boolean>): Promise<void> {
+  await journal.submit((view) => {
+    const pending = view.ct(id).context.op?.pending
+    const fact = { type: 'EffectSucceeded', intent: pending?.intent, kind: pending?.kind, evidence, by: 'run' } as Fact
+    return { drafts: [{ stream: `ct:${id}`, fact }], extra: null }
+  })
+}
+
+async function set(journal: Journal, ctid: string, n: number): Promise<void> {
+  const ask = asked('ct set attr', ctid)
+  await decided(journal, (view) => decideCt(view, { type: 'ct.set', ctid, set: { attrs: { 'my.org:n': String(n) } } }, ask))
+}
