@@ -291,6 +291,7 @@ export class Pool {
     const error = 'osctld ended before the operation did; it goes on when osctld is back'
     for (const op of [...this.#waiters.keys()]) this.#tell(op, { result: 'in doubt', error })
     await Promise.all([...this.#background])
+    await this.upkeep.save().catch(() => {})
     await this.upkeep.stop()
     await this.journal.close()
   }
