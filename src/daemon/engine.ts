@@ -10,14 +10,15 @@
  * On a crash the engine's memory is gone and nothing is missed: the intents stand in the log.
  */
 import type { Evidence, FailureClass, IntentKind } from '../events/types/intents.ts'
-import type { Fact } from '../events/types/events.ts'
+import type { Fact, FactOf } from '../events/types/events.ts'
 import { LogError } from '../events/log/store.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import { type EffectContext, type EffectKind, isNone } from '../effects/effect.ts'
 import { type ContainerSpec, type Fence, HostError } from '../effects/host.ts'
 import type { Requested } from '../machines/advance.ts'
 import type { Operation, PendingIntent } from '../machines/operation.ts'
-import { type Journal, Unavailable } from './journal.ts'
+import { oneLine, Unavailable } from './errors.ts'
+import type { Journal } from './journal.ts'
 
 import type { DaemonPorts } from './ports.ts'
 
@@ -105,8 +106,9 @@ export class Engine {
       if (!pending || signal.aborted) return
       const outcome = await this.#attempt(stream, pending, signal)
       if (this.#stopped) return
-      const again = outcome.type === 'EffectFailed' && outcome.class === 'transient' && pending.attempts < this.#kind(pending.kind).attempts
-      if (!again) return await this.#settle(stream, intent, outcome)
+      if (outcome.type !== 'EffectFailed') return await this.#settle(stream, intent, outcome)
+      const again = outcome.class === 'transient' && pending.attempts < this.#kind(pending.kind).attempts
+      if (!again) return await this.#settle(stream, intent, await this.#verified(stream, pending, outcome, signal))
       const retried: Fact = { type: 'EffectRetried', intent, attempt: pending.attempts, class: 'transient', message: outcome.message }
       await this.#settle(stream, intent, retried)
       await this.#ports.clock.sleep(pause, signal).catch(() => {})
@@ -123,7 +125,7 @@ export class Engine {
   async #attempt(stream: StreamId, pending: PendingIntent, signal: AbortSignal): Promise<Fact> {
     const { intent, kind, args, compensates } = pending
     try {
-      await this.#pool.prepared()
+      if (!compensates) await this.#pool.prepared()
       const context = this.context(stream, intent, signal)
       if (compensates) await this.#undo(stream, pending, context)
       const evidence = compensates ? {} : await this.#kind(kind).run(args as never, context)
@@ -133,6 +135,25 @@ export class Engine {
       if (compensates && failure !== 'transient') return { type: 'EffectInDoubt', intent, why: `cannot be undone: ${message}` }
       return { type: 'EffectFailed', intent, kind, class: failure, message, by: 'run' }
     }
+  }
+
+  /**
+   * A host may report a failure of what it has done all the same, and a failed start may leave a part of it:
+   * before a failure is final, what is there is looked at, as recovery would.
+   */
+  async #verified(stream: StreamId, pending: PendingIntent, failed: FactOf<'EffectFailed'>, signal: AbortSignal): Promise<Fact> {
+    const { intent, kind, args, compensates } = pending
+    const { probe, undo, idempotence } = this.#kind(kind)
+    if (compensates || isNone(probe)) return failed
+    try {
+      const context = this.context(stream, intent, signal)
+      const seen = await probe(args as never, context)
+      if (seen.is === 'done') return { type: 'EffectSucceeded', intent, kind, evidence: seen.evidence as never, by: 'probe' }
+      if (seen.is === 'partial' && idempotence === 'once' && !isNone(undo)) await undo(args as never, null, context)
+    } catch (error) {
+      this.#ports.logger.warn({ intent, error: classify(error).message }, 'what a failure left could not be looked at')
+    }
+    return failed
   }
 
   async #undo(stream: StreamId, pending: PendingIntent, context: EffectContext): Promise<void> {
@@ -218,4 +239,3 @@ export function classify(error: unknown): { failure: FailureClass; message: stri
   return { failure: 'permanent', message: `internal error: ${oneLine(error instanceof Error ? error.message : String(error))}` }
 }
 
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' | ').slice(0, 1000)
