@@ -12,8 +12,7 @@ import type { StreamId } from '../events/types/ids.ts'
 import type { Asked, Decision, DecideView, Refusal } from '../machines/decide/decision.ts'
 import type { Draft } from '../machines/advance.ts'
 import type { Accepted } from '../rpc/results.ts'
-import { CallError } from './errors.ts'
-import { Unavailable } from './journal.ts'
+import { CallError, Unavailable } from './errors.ts'
 import type { Pool } from './pool.ts'
 
 export type Waiting = {

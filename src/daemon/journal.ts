@@ -10,6 +10,7 @@
  * their expected versions, and the layer is laid anew on what is committed. A COMMIT whose outcome is
  * unknown is settled by reopening the log and looking (DESIGN D2): what is there happened.
  */
+import { Unavailable } from './errors.ts'
 import type { LogStore, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
 import { type Head, type NewEvent, type StoredEvent } from '../events/types/envelope.ts'
@@ -32,14 +33,6 @@ export type Snapshot = {
 }
 
 export type JournalListener = (committed: Committed) => void
-
-/** The pool's log takes no changes now; the reason is what the caller is told. */
-export class Unavailable extends Error {
-  constructor(why: string) {
-    super(why)
-    this.name = 'Unavailable'
-  }
-}
 
 type InFlight = { readonly since: number; readonly done: Promise<unknown> }
 

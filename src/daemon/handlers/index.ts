@@ -1,14 +1,16 @@
 /** Every method of the protocol and its handler. A method without one does not compile. */
 import type { Handlers } from '../../rpc/server.ts'
 import type { Daemon } from '../daemon.ts'
+import { toCallError } from '../errors.ts'
 import { auditHandlers, opHandlers } from './audit.ts'
+import type { Handle } from './context.ts'
 import { ctHandlers } from './ct.ts'
 import { hostHandlers } from './host.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
 import { sessionHandlers } from './session.ts'
 
 export function handlers(daemon: Daemon, pid: number): Handlers {
-  return {
+  const all: Handlers = {
     ...hostHandlers(daemon, pid),
     ...poolHandlers(daemon),
     ...entityHandlers(daemon),
@@ -17,4 +19,16 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
   }
+  return Object.fromEntries(Object.entries(all).map(([name, handle]) => [name, told(handle as unknown as Handle<never>)])) as unknown as Handlers
 }
+
+/** What host and log say outside of an operation is for the caller, in one line; only a defect is internal. */
+const told =
+  (handle: Handle<never>): Handle<never> =>
+  async (params, call) => {
+    try {
+      return await handle(params, call)
+    } catch (error) {
+      throw toCallError(error)
+    }
+  }
