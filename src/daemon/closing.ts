@@ -4,16 +4,19 @@
  */
 import type { Fact } from '../events/types/events.ts'
 import { decideCt } from '../machines/decide/container.ts'
+import type { Draft } from '../machines/advance.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { inParallel } from './autostart.ts'
 import type { Bus } from './bus.ts'
 import { CallError } from './errors.ts'
 import { ctidOf } from './fold.ts'
+import { isPassing, patiently } from './patience.ts'
 import type { Pool } from './pool.ts'
 import { shouldRun } from './reality.ts'
 
 const STOP_TIMEOUT_S = 300
+const GOODBYES = 8
 
 type Owner = {
   readonly bus: Bus
@@ -33,13 +36,15 @@ export async function closePool(owner: Owner, pool: Pool, options: ExportOptions
   const error = failed.length > 0 ? `did not stop: ${failed.join(', ')}` : null
   await pool.engine.idle()
   const end: Fact = { type: 'OperationFinished', result: error ? 'failed' : 'done', error }
-  await pool.journal.submit(() => ({
-    drafts: [
-      { stream: 'pool', fact: end, ...(op === null ? {} : { op }) },
-      { stream: 'pool', fact: error === null ? { type: 'PoolClosed' } : stillOpen(pool) },
-    ],
-    extra: null,
-  }))
+  const drafts: Draft[] = [
+    { stream: 'pool', fact: end, ...(op === null ? {} : { op }) },
+    { stream: 'pool', fact: error === null ? { type: 'PoolClosed' } : stillOpen(pool) },
+  ]
+  // A pool that cannot say goodbye is closed all the same: to its next import it looks as if the daemon had died.
+  await patiently(pool.ports.clock, GOODBYES, () => pool.journal.submit(() => ({ drafts, extra: null }))).catch((cause) => {
+    if (error !== null || !isPassing(cause)) throw cause
+    pool.ports.logger.warn({ pool: pool.name, error: String(cause) }, 'the pool is closed without its last event')
+  })
   if (error) throw new CallError('failed', 'E_EXPORT', error)
   return op
 }

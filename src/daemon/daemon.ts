@@ -102,6 +102,15 @@ export class Daemon {
     return this.#usersSync
   }
 
+  /** The same where nobody waits for it: an effect that needs the users tries again. */
+  async #trySyncUsers(): Promise<void> {
+    await this.syncUsers().catch((error) => this.#warn(null, error, 'the users of the host are not in line'))
+  }
+
+  #warn(pool: string | null, error: unknown, what: string): void {
+    this.ports.logger.warn({ pool, error: String(error) }, what)
+  }
+
   /** Asks in the daemon's own name. */
   asked(actor: Extract<Actor, { system: string }>['system'], command: string, args: Record<string, unknown>): Asked {
     return { op: this.ports.ids.ulid(), actor: { system: actor }, cli: null, key: undefined, command, args }
@@ -165,12 +174,17 @@ export class Daemon {
     // Before the pool listens: its engine waits for the users that this makes.
     journal.listen((committed) => {
       const types = new Set(committed.stored.map((event) => event.type))
-      if (types.has('UserCreated') || types.has('UserDeleted')) void this.syncUsers()
+      if (types.has('UserCreated') || types.has('UserDeleted')) void this.#trySyncUsers()
       if (RENAMING.some((type) => types.has(type))) this.#publishNames()
     })
     const own = { name, guid: facts?.guid ?? null, dataset, directory: `/${dataset}` }
-    const pool = new Pool(this.ports, own, journal, cache, () => this.#usersSync)
-    if (journal.unavailable === null) await pool.begin()
+    const pool = new Pool(this.ports, own, journal, cache, () => this.#usersSync.catch(() => this.syncUsers()))
+    try {
+      if (journal.unavailable === null) await pool.begin()
+    } catch (error) {
+      await pool.detach()
+      throw error
+    }
     this.pools.set(name, pool)
     return pool
   }
@@ -181,7 +195,7 @@ export class Daemon {
   }
 
   async #open(pool: Pool, autostart: boolean, asked: Asked): Promise<void> {
-    await this.syncUsers()
+    await this.#trySyncUsers()
     if (pool.journal.unavailable !== null) {
       this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
       return
@@ -256,11 +270,11 @@ export class Daemon {
     if (pool.journal.unavailable === null) {
       const op = await closePool(this, pool, options, asked)
       if (op !== asked.op) return op
-      await pool.upkeep.finish().catch((error) => this.ports.logger.warn({ pool: name, error: String(error) }, 'the head could not be anchored'))
+      await pool.upkeep.finish().catch((error) => this.#warn(name, error, 'the head could not be anchored'))
     }
     await this.#drop(pool)
-    await this.ports.host.materialise.forgetPool(name)
-    await this.syncUsers()
+    await this.ports.host.materialise.forgetPool(name).catch((error) => this.#warn(name, error, 'derived state was left behind'))
+    await this.#trySyncUsers()
     this.problems.delete(name)
     this.#publishNames()
     return asked.op

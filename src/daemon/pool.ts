@@ -23,6 +23,7 @@ import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
 import { type Committed, Journal } from './journal.ts'
 import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
+import { patiently } from './patience.ts'
 import { recover, settle } from './recovery.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { Upkeep } from './upkeep.ts'
@@ -30,6 +31,8 @@ import { Upkeep } from './upkeep.ts'
 export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; error: string | null }
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
 const REPORT_GRACE_MS = 300
+/** What nobody asked for is tried this often, over some seconds, before it is given up with a warning. */
+const ATTEMPTS = 8
 
 /** Nothing happened to the container since. */
 const isSame = (now: CtState, before: CtState): boolean =>
@@ -53,6 +56,7 @@ export class Pool {
   readonly #reports = new Map<string, HookReport>()
   readonly #watches = new Map<string, () => void>()
   readonly #background = new Set<Promise<void>>()
+  readonly #abort = new AbortController()
   #closing = false
 
   /** @param prepared resolves when the host state that every effect relies on (users) is in place */
@@ -74,7 +78,7 @@ export class Pool {
 
   /** Runs detached work that must not outlive the pool; its failure is logged, never thrown. */
   inBackground(what: string, work: () => Promise<void>): void {
-    const running = work()
+    const running = patiently(this.#ports.clock, ATTEMPTS, work, this.#abort.signal)
       .catch((error) => {
         if (!this.#closing) this.#ports.logger.warn({ pool: this.name, error: String(error) }, what)
       })
@@ -119,7 +123,7 @@ export class Pool {
       const drafts: Draft[] = [{ stream: 'pool', fact: opened }]
       return { drafts: view.pool().context.op ? drafts : [...drafts, ...accept('pool', asked, []).drafts], extra: null }
     })
-    await host.materialise.pool(this.name, this.dataset)
+    await patiently(this.#ports.clock, ATTEMPTS, () => host.materialise.pool(this.name, this.dataset))
     const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine, this.#reports)
     const seen = await this.#lookAtAll()
     const containers = [...this.journal.states.cts()].length
@@ -285,6 +289,7 @@ export class Pool {
   /** Stops watching; effects on their way are left to the next opening. */
   async detach(): Promise<void> {
     this.#closing = true
+    this.#abort.abort()
     for (const stop of this.#watches.values()) stop()
     this.#watches.clear()
     this.engine.stop()
@@ -307,7 +312,12 @@ export async function openJournal(
   const store = await ports.openPoolLog(pool, dataset, { create })
   const journal = new Journal(store, mintOf(ports))
   const cache = await ports.openCache(pool, dataset).catch(() => null)
-  const opened = await journal.open(async (head) => (cache ? await cache.load(head) : null))
+  const opened = await journal
+    .open(async (head) => (cache ? await cache.load(head) : null))
+    .catch(async (error) => {
+      await Promise.all([store.close(), cache?.close()])
+      throw error
+    })
   for (const { seq, segment, what } of opened.damage) {
     ports.logger.error({ pool, seq, segment }, `the log is damaged: ${what}`)
   }
