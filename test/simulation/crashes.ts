@@ -49,10 +49,10 @@ export type Course = {
 
 const KEY = 'the-same-key-0001'
 
-const send = (world: World, verb: Verb, key = KEY): Promise<Request> =>
+export const send = (world: World, verb: Verb, key = KEY): Promise<Request> =>
   world.call(verb.method, { ...verb.params, meta: { key } } as never)
 
-const start = async (from: WorldCopy): Promise<World> => {
+export const start = async (from: WorldCopy): Promise<World> => {
   const world = new World({ seed: 7n, from })
   await world.boot()
   await world.settle()
@@ -95,7 +95,7 @@ export async function crash(course: Course, boundary: Boundary, way: Way): Promi
     await comeBack(world, way)
     await world.settle()
     wrong.push(...(await problems(world)))
-    wrong.push(...restarted(world, course, inits, way))
+    wrong.push(...restarted(world, course, inits, way.action.do))
     wrong.push(...outcome(world, course, request, way))
     wrong.push(...(await again(world, course, way)))
   } catch (error) {
@@ -116,14 +116,19 @@ async function comeBack(world: World, { orphan }: Way): Promise<void> {
   await world.boot()
 }
 
-const initsOf = (world: World): Map<string, number | undefined> =>
+export const initsOf = (world: World): Map<string, number | undefined> =>
   new Map(
     Object.values(world.machine.state.containers).map(({ ctid, evidence }) => [ctid, evidence?.initPid]),
   )
 
 /** A daemon's death restarts nothing. */
-function restarted(world: World, { verb }: Course, before: ReturnType<typeof initsOf>, way: Way): string[] {
-  if (way.action.do === 'power-cut' || verb.closes) return []
+export function restarted(
+  world: World,
+  { verb }: Course,
+  before: ReturnType<typeof initsOf>,
+  how: Action['do'],
+): string[] {
+  if (how === 'power-cut' || verb.closes) return []
   const now = initsOf(world)
   return ['plain', 'auto']
     .filter((ctid) => before.get(ctid) !== now.get(ctid) && now.has(ctid))
