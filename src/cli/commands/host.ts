@@ -1,0 +1,117 @@
+/** `osctl ping`, `healthcheck`, `shutdown`, `debug`: the daemon and its host. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConnectionError } from '../../rpc/client.ts'
+import { confirm, type Invocation, poolsOf, printJson } from '../invocation.ts'
+import { harmless } from '../output/table.ts'
+import type { CommandSpec, GroupSpec } from '../spec.ts'
+import { CommandError } from '../usage-error.ts'
+import { integerArgument } from './attributes.ts'
+
+const PING_RETRY_MS = 200
+const CANNOT_CONNECT = 2
+const BAD_RESPONSE = 3
+const LONGEST_WAIT_S = 86_400
+
+export const ping: CommandSpec = {
+  name: 'ping',
+  summary: 'Ask whether osctld answers',
+  description: [
+    'With <wait> it is asked until it answers, for so many seconds; 0 is for ever.',
+    'Exit status: 0 it answers, 1 something else is wrong, 2 it cannot be reached, 3 it answers something else.',
+  ],
+  args: [{ name: 'wait', optional: true }],
+  examples: [{ command: 'osctl ping 30', what: 'Wait for it, half a minute at most' }],
+  run: async (invocation) => {
+    const [text] = invocation.args
+    const seconds = text === undefined ? null : integerArgument(invocation, 0, 'wait', 0, LONGEST_WAIT_S)
+    const until = seconds === 0 ? Number.POSITIVE_INFINITY : performance.now() + (seconds ?? 0) * 1000
+    for (;;) {
+      try {
+        return await pong(invocation)
+      } catch (error) {
+        if (!(error instanceof ConnectionError)) throw error
+        if (seconds === null || performance.now() >= until) return unreachable(invocation, error)
+        invocation.link.close()
+        await sleep(PING_RETRY_MS)
+      }
+    }
+  },
+}
+
+async function pong({ link, io, globals }: Invocation): Promise<number> {
+  const answer: unknown = await link.query('ping', {})
+  if (answer !== 'pong') {
+    io.err('error: bad response\n')
+    return BAD_RESPONSE
+  }
+  if (globals.flag('json')) printJson(io, answer)
+  else if (!globals.flag('quiet')) io.out('pong\n')
+  return 0
+}
+
+function unreachable({ io }: Invocation, error: ConnectionError): number {
+  io.err(`error: ${error.message}\n`)
+  return error.problem === 'protocol' ? BAD_RESPONSE : CANNOT_CONNECT
+}
+
+export const healthcheck: CommandSpec = {
+  name: 'healthcheck',
+  summary: 'Compare what the logs say with what the host shows',
+  description: ['Nothing is altered. The exit status is 0 either way.'],
+  args: [{ name: 'pool', optional: true, many: true, words: 'pool' }],
+  options: [{ long: 'all', short: 'a', help: 'All pools, which is the default' }],
+  run: async (invocation) => {
+    const { link, io, globals, args, options } = invocation
+    const rows = await link.query('healthcheck', options.flag('all') ? {} : poolsOf(invocation, args))
+    if (globals.flag('json')) printJson(io, rows)
+    else if (rows.length === 0) io.out('No errors detected.\n')
+    else {
+      for (const { entity, pool, id, problem } of rows) {
+        io.out(`${entity} ${pool ?? '-'} ${id ?? '-'}\n\t${harmless(problem)}\n`)
+      }
+    }
+  },
+}
+
+export const shutdown: CommandSpec = {
+  name: 'shutdown',
+  summary: 'Stop all containers and export all pools',
+  description: ['For before the host goes down.'],
+  options: [
+    { long: 'force', short: 'f', help: 'Do not ask' },
+    {
+      long: 'wall',
+      short: 'w',
+      negatable: true,
+      default: 'on',
+      help: 'Tell the users of the containers',
+      later: 'ignored',
+    },
+    { long: 'message', short: 'm', value: 'text', help: 'What to tell them', later: 'ignored' },
+    { long: 'abort', help: 'Give up a shutdown that is under way', later: 'refused' },
+  ],
+  run: async (invocation) => {
+    const { options, link, io } = invocation
+    if (!options.flag('force')) {
+      if (!io.isTerminal(0)) throw new CommandError('not confirmed, nothing was done (--force does not ask)')
+      confirm(invocation, 'Do you really wish to stop all containers and export all pools?')
+    }
+    await link.apply('shutdown', {})
+  },
+}
+
+const machine = (name: 'ct' | 'pool'): CommandSpec => ({
+  name,
+  summary: `The state machine of a ${name === 'ct' ? 'container' : 'pool'}, as a Mermaid diagram`,
+  run: async ({ link, io, globals }) => {
+    const diagram = await link.query('debug.machine', { machine: name })
+    if (globals.flag('json')) printJson(io, diagram)
+    else io.out(diagram.endsWith('\n') ? diagram : `${diagram}\n`)
+  },
+})
+
+export const debug: GroupSpec = {
+  name: 'debug',
+  summary: 'Look inside osctld',
+  commands: [{ name: 'machine', summary: 'The state machines', commands: [machine('ct'), machine('pool')] }],
+}

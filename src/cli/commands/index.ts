@@ -1,0 +1,33 @@
+/** The whole grammar of osctl: every command there is hangs here. */
+import type { GroupSpec } from '../spec.ts'
+import { event, history, op } from './audit.ts'
+import { ct } from './ct.ts'
+import { idRange, repo, trashBin, user } from './entities.ts'
+import { debug, healthcheck, ping, shutdown } from './host.ts'
+import { monitor } from './monitor.ts'
+import { pool } from './pool.ts'
+import { completion, genCompletion, help } from './self.ts'
+
+export const root: GroupSpec = {
+  name: 'osctl',
+  summary: 'Manage containers and pools of vpsAdminOS',
+  commands: [
+    pool,
+    ct,
+    user,
+    idRange,
+    repo,
+    trashBin,
+    history,
+    event,
+    op,
+    monitor,
+    healthcheck,
+    ping,
+    shutdown,
+    debug,
+    completion,
+    genCompletion,
+    help,
+  ],
+}

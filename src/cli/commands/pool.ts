@@ -1,0 +1,216 @@
+/** `osctl pool …` */
+import { arg, confirm, given, type Invocation, poolsOf, printRows } from '../invocation.ts'
+import type { TableSpec } from '../output/table.ts'
+import type { ArgumentSpec, CommandSpec, GroupSpec } from '../spec.ts'
+import { UsageError } from '../usage-error.ts'
+import { attributeCommands, integerArgument } from './attributes.ts'
+
+const POOL: ArgumentSpec = { name: 'pool', words: 'pool' }
+const MAX_PARALLEL = 1000
+
+const columns: TableSpec['columns'] = [
+  { name: 'name' },
+  { name: 'dataset', help: 'where osctl keeps everything on it' },
+  { name: 'state' },
+  { name: 'users', right: true },
+  { name: 'groups', right: true },
+  { name: 'containers', right: true },
+  { name: 'parallel_start', right: true, help: 'containers started at once' },
+  { name: 'parallel_stop', right: true, help: 'containers stopped at once' },
+  { name: 'running', right: true, help: 'containers that run' },
+  { name: 'health', help: "the zpool's" },
+  { name: 'log', help: "the event log's: ok, suspended, read-only, degraded" },
+  { name: 'log_head', help: 'its last event, and the beginning of its hash' },
+  { name: 'guid' },
+  { name: 'problem' },
+]
+
+const ls: CommandSpec = {
+  name: 'ls',
+  aliases: ['list'],
+  summary: 'List imported pools',
+  args: [{ ...POOL, optional: true, many: true }],
+  table: {
+    columns,
+    defaults: ['name', 'dataset', 'state', 'users', 'groups', 'containers'],
+    layout: 'columns',
+    sort: true,
+  },
+  examples: [{ command: 'osctl pool ls -o +health,log', what: 'Also show whether pool and log are well' }],
+  run: async (invocation) => {
+    const { pools } = poolsOf(invocation, invocation.args)
+    printRows(invocation, await invocation.link.query('pool.list', given({ names: pools })))
+  },
+}
+
+const show: CommandSpec = {
+  name: 'show',
+  aliases: ['info'],
+  summary: 'Show a pool',
+  args: [POOL],
+  table: { columns, defaults: columns.map(({ name }) => name), layout: 'rows' },
+  examples: [{ command: 'osctl pool show -H -o state tank', what: 'Only its state, for a script' }],
+  run: async (invocation) =>
+    printRows(invocation, [await invocation.link.query('pool.show', { name: arg(invocation, 0) })]),
+}
+
+const install: CommandSpec = {
+  name: 'install',
+  summary: 'Mark a zpool for osctl and import it',
+  description: [
+    'Makes the datasets that osctl needs, the event log first. Installing an installed pool again is harmless.',
+  ],
+  args: [POOL],
+  options: [
+    {
+      long: 'dataset',
+      value: 'dataset',
+      help: 'Keep everything in this dataset of the pool, not at its root',
+    },
+  ],
+  examples: [{ command: 'osctl pool install tank', what: 'Let osctl use the zpool tank' }],
+  run: async ({ link, options, args: [name = ''] }) => {
+    await link.apply('pool.install', { name, ...given({ dataset: options.text('dataset') }) })
+  },
+}
+
+const uninstall: CommandSpec = {
+  name: 'uninstall',
+  summary: 'Remove the mark of osctl from an exported pool',
+  description: ['Data and datasets stay where they are; `pool install` finds them again.'],
+  args: [POOL],
+  options: [{ long: 'yes', short: 'y', help: 'Do not ask' }],
+  run: async (invocation) => {
+    const name = arg(invocation, 0)
+    confirm(invocation, `Do you really wish to remove pool ${name} from osctl?`)
+    await invocation.link.apply('pool.uninstall', { name })
+  },
+}
+
+const importPool: CommandSpec = {
+  name: 'import',
+  summary: 'Import one installed pool, or all of them',
+  description: [
+    'Reads its event log, settles what a power cut interrupted, and starts what is to be started.',
+  ],
+  args: [{ ...POOL, optional: true }],
+  options: [
+    { long: 'all', short: 'a', help: 'Import all installed pools' },
+    {
+      long: 'autostart',
+      short: 's',
+      negatable: true,
+      default: 'on',
+      help: 'Start containers that start by themselves',
+    },
+  ],
+  run: async ({ link, options, args: [name] }) => {
+    const all = options.flag('all')
+    if (name === undefined && !all) throw new UsageError('missing argument <pool> (or use --all)')
+    if (name !== undefined && all) throw new UsageError('either a pool or --all')
+    await link.apply('pool.import', { ...given({ name }), all, autostart: options.flag('autostart', true) })
+  },
+}
+
+const exportPool: CommandSpec = {
+  name: 'export',
+  summary: 'Stop the containers of a pool and let it go',
+  args: [POOL],
+  options: [
+    {
+      long: 'force',
+      short: 'f',
+      negatable: true,
+      default: 'off',
+      help: 'Also when containers run: they are stopped',
+    },
+    {
+      long: 'stop-containers',
+      short: 's',
+      negatable: true,
+      default: 'on',
+      help: 'Stop them; else they run on, unmanaged',
+    },
+    {
+      long: 'unregister-users',
+      short: 'u',
+      negatable: true,
+      default: 'on',
+      help: 'Remove the system users; --no-unregister-users keeps nothing else and is ignored',
+      later: 'ignored',
+    },
+    {
+      long: 'message',
+      short: 'm',
+      value: 'text',
+      help: 'Say this to the users of the containers',
+      later: 'ignored',
+    },
+    {
+      long: 'if-imported',
+      negatable: true,
+      default: 'off',
+      help: 'It is no error if the pool is not imported',
+    },
+    { long: 'abort', help: 'Give up an export that is under way', later: 'refused' },
+  ],
+  run: async ({ link, options, args: [name = ''] }) => {
+    await link.apply('pool.export', {
+      name,
+      force: options.flag('force'),
+      stopContainers: options.flag('stop-containers', true),
+      ifImported: options.flag('if-imported'),
+    })
+  },
+}
+
+const PARALLEL = [
+  { name: 'parallel-start', key: 'parallelStart', what: 'started' },
+  { name: 'parallel-stop', key: 'parallelStop', what: 'stopped' },
+] as const
+
+const setParallel = PARALLEL.map(
+  ({ name, key, what }): CommandSpec => ({
+    name,
+    summary: `Set how many containers are ${what} at once`,
+    args: [POOL, { name: 'n' }],
+    run: async (invocation) => {
+      const n = integerArgument(invocation, 1, 'n', 1, MAX_PARALLEL)
+      await invocation.link.apply('pool.set', { name: arg(invocation, 0), set: { [key]: n } })
+    },
+  }),
+)
+
+const unsetParallel = PARALLEL.map(
+  ({ name, key, what }): CommandSpec => ({
+    name,
+    summary: `Set how many containers are ${what} at once to the default`,
+    args: [POOL],
+    run: async (invocation) => {
+      await invocation.link.apply('pool.set', { name: arg(invocation, 0), set: { [key]: null } })
+    },
+  }),
+)
+
+const attributes = attributeCommands(POOL, async (invocation: Invocation, attrs) => {
+  await invocation.link.apply('pool.set', { name: arg(invocation, 0), set: { attrs } })
+})
+
+export const pool: GroupSpec = {
+  name: 'pool',
+  summary: 'Manage pools',
+  commands: [
+    ls,
+    show,
+    install,
+    uninstall,
+    importPool,
+    exportPool,
+    { name: 'set', summary: 'Set a property of a pool', commands: [...setParallel, attributes.set] },
+    {
+      name: 'unset',
+      summary: 'Set a property of a pool to its default',
+      commands: [...unsetParallel, attributes.unset],
+    },
+  ],
+}
