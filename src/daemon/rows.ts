@@ -17,6 +17,9 @@ export const cgroupOf = (spec: Pick<ContainerSpec, 'pool' | 'user' | 'ctid'>): s
 export function stateWord(pool: Pool, ct: CtState): string {
   if (pool.journal.fold.quarantined.has(streamOfCt(ct))) return 'error'
   const life = lifeOf(ct)
+  // Until recovery has looked, what ran before the host died is neither known to run nor to be stopped.
+  const bootId = ct.context.run?.evidence?.bootId
+  if (bootId !== undefined && bootId !== pool.ports.host.bootId()) return 'unknown'
   if (life === 'creating') return 'staged'
   if (life === 'thawing') return 'freezing'
   return life
