@@ -12,8 +12,8 @@ import { HostError } from '../host.ts'
 import { containerCgroup } from './paths.ts'
 
 export type ConfigContext = {
-  /** Mount point of the container's dataset. */
-  readonly directory: string
+  /** Where the container's root file system is bound, idmapped. */
+  readonly rootfs: string
   readonly run: string
   readonly logFile: string
   readonly hooks: string
@@ -77,8 +77,7 @@ export function renderConfig(spec: ContainerSpec, at: ConfigContext): string {
     `lxc.include = ${at.include}/userns.conf`,
     ...(arch === undefined ? [] : [`lxc.arch = ${arch}`]),
     `lxc.uts.name = ${spec.hostname}`,
-    `lxc.rootfs.path = dir:${at.directory}/private`,
-    'lxc.rootfs.options = idmap=container',
+    `lxc.rootfs.path = dir:${at.rootfs}`,
     `lxc.idmap = u 0 ${first} ${count}`,
     `lxc.idmap = g 0 ${first} ${count}`,
     // Emptied first, for userns.conf asks for a writable /sys.

@@ -2,26 +2,15 @@
  * Derived host state (DESIGN D11): compare what is wanted with what is there, and apply. Nothing of it is
  * recorded and all of it may be deleted: the next start or the next start of the daemon makes it again.
  */
-import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  type ContainerRef,
-  type ContainerSpec,
-  HostError,
-  type MaterialisePort,
-  type ZfsPort,
-} from '../host.ts'
-import { makeCgroup, removeCgroup } from './cgroup.ts'
-import { systemError } from './errors.ts'
+import { HostError, type MaterialisePort, type ZfsPort } from '../host.ts'
+import { makeCgroup } from './cgroup.ts'
+import { forgetContainer, forgetPool, prepareContainer } from './containers.ts'
 import { query } from './exec.ts'
 import { makeDirectories, readText, writeWhole } from './files.ts'
-import { cgroupOf } from './inspect.ts'
-import { renderConfig } from './lxc-config.ts'
 import * as at from './paths.ts'
-import { writeInRootfs } from './rootfs.ts'
-import { forgetReport } from './spool.ts'
 import { assignUsers, editGroup, editPasswd, editSubids, subidLines } from './users.ts'
-import { mountedAt } from './zfs.ts'
 
 export type MaterialiseOptions = {
   readonly paths: at.Paths
@@ -107,69 +96,10 @@ async function applyUsers(
   await writeWhole(memory, `${lines.join('\n')}\n`, 0o600)
 }
 
-/** Truncates a container's LXC log, or makes it. `<ds>/log` is no container's: its names can be trusted. */
-async function emptyLog(dataset: string, ctid: string): Promise<string> {
-  const logDataset = `${dataset}/log`
-  const directory = await mountedAt(logDataset)
-  if (directory === null)
-    throw new HostError('E_IO', 'permanent', `the log dataset ${logDataset} is not mounted`)
-  await mkdir(join(directory, 'ct'), { recursive: true })
-  const file = join(directory, 'ct', `${ctid}.log`)
-  try {
-    const handle = await open(file, 'w', 0o640)
-    await handle.close()
-  } catch (error) {
-    throw systemError(error, `cannot write ${file}`)
-  }
-  return file
-}
-
-async function privateDirectory(dataset: string): Promise<string> {
-  const directory = await mountedAt(dataset)
-  if (directory === null) throw new HostError('E_IO', 'transient', `${dataset} is not mounted`)
-  const seen = await lstat(join(directory, 'private')).catch(() => null)
-  if (!seen?.isDirectory())
-    throw new HostError('E_FAILED', 'permanent', `${dataset} has no directory private`)
-  return directory
-}
-
 export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
   const { paths, zfs, log } = options
   const datasets = new Map<string, string>()
   let apparmor: string | null = null
-
-  async function container(spec: ContainerSpec, run: string): Promise<void> {
-    const dataset = datasets.get(spec.pool)
-    if (dataset === undefined)
-      throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
-    // The usual case costs no process: a container's dataset stays mounted when it stops.
-    if ((await mountedAt(spec.dataset)) === null) await zfs.mount(spec.dataset)
-    const directory = await privateDirectory(spec.dataset)
-    const logFile = await emptyLog(dataset, spec.ctid)
-    await makeCgroup(paths.cgroup, at.containerCgroup(spec))
-    const home = at.containerDirectory(paths, spec.pool, spec.ctid)
-    await makeDirectories({ [home]: 0o700 })
-    const config = renderConfig(spec, {
-      directory,
-      run,
-      logFile,
-      hooks: at.hooksDirectory(paths),
-      spool: at.spoolDirectory(paths),
-      apparmor,
-      include: options.lxcInclude,
-    })
-    await writeWhole(join(home, 'config'), config, 0o644)
-    const hostname = await writeInRootfs(join(directory, 'private'), 'etc', 'hostname', `${spec.hostname}\n`)
-    if (typeof hostname === 'object')
-      log(`${spec.pool}:${spec.ctid}: /etc/hostname is left alone, ${hostname.skipped}`)
-  }
-
-  async function forgetContainer(ref: ContainerRef): Promise<void> {
-    const cgroup = await cgroupOf(paths, ref)
-    if (cgroup !== null) await removeCgroup(cgroup)
-    await rm(at.containerDirectory(paths, ref.pool, ref.ctid), { recursive: true, force: true })
-    await forgetReport(paths, ref.pool, ref.id)
-  }
 
   return {
     async host() {
@@ -196,13 +126,18 @@ export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
     },
     async forgetPool(pool) {
       datasets.delete(pool)
-      await rm(at.poolDirectory(paths, pool), { recursive: true, force: true })
-      await removeCgroup(join(paths.cgroup, at.poolCgroup(pool))).catch((error: unknown) => {
-        // Containers that keep running unmanaged keep their cgroups.
-        if (!(error instanceof HostError) || error.code !== 'E_BUSY') throw error
-      })
+      await forgetPool(paths, pool)
     },
-    container,
-    forgetContainer,
+    async container(spec, run) {
+      const dataset = datasets.get(spec.pool)
+      if (dataset === undefined)
+        throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
+      await prepareContainer(
+        { paths, zfs, log, dataset, apparmor, lxcInclude: options.lxcInclude },
+        spec,
+        run,
+      )
+    },
+    forgetContainer: (ref) => forgetContainer(paths, ref),
   }
 }

@@ -14,7 +14,10 @@ function dataset(raw: JsonDataset): Dataset {
   const value = (name: string): string | undefined => raw.properties[name]?.value
   const properties: Record<string, string> = {}
   for (const [name, property] of Object.entries(raw.properties)) {
-    if (!FIELDS.has(name) && property.value !== '-') properties[name] = property.value
+    // A user property says something of the dataset that bears it: one that is inherited, or that came with a
+    // stream of somebody else, says nothing of this one.
+    const foreign = name.includes(':') && property.source?.type !== 'LOCAL'
+    if (!FIELDS.has(name) && property.value !== '-' && !foreign) properties[name] = property.value
   }
   return {
     name: raw.name,
@@ -40,7 +43,8 @@ export function parseZfsGet(json: string): Dataset[] {
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 }
 
-export type Mount = { source: string; target: string; type: string }
+/** `root` is the part of the file system that is mounted: `/`, or what a bind mount took of it. */
+export type Mount = { source: string; root: string; target: string; type: string; idmapped: boolean }
 
 /** proc_pid_mountinfo(5) escapes blank, tab, newline and backslash as octal. */
 const unescapeOctal = (text: string): string =>
@@ -51,10 +55,16 @@ export function parseMountinfo(text: string): Mount[] {
   const mounts: Mount[] = []
   for (const line of text.split('\n')) {
     const [left = '', right = ''] = line.split(' - ')
-    const target = left.split(' ')[4]
+    const [, , , root, target, options] = left.split(' ')
     const [type, source] = right.split(' ')
-    if (target === undefined || type === undefined || source === undefined) continue
-    mounts.push({ source: unescapeOctal(source), target: unescapeOctal(target), type })
+    if (root === undefined || target === undefined || type === undefined || source === undefined) continue
+    mounts.push({
+      source: unescapeOctal(source),
+      root: unescapeOctal(root),
+      target: unescapeOctal(target),
+      type,
+      idmapped: options?.split(',').includes('idmapped') ?? false,
+    })
   }
   return mounts
 }

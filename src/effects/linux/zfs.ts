@@ -3,8 +3,7 @@
  *
  * Nothing is cached: an admin uses the same commands beside us. What is mounted is read from mountinfo and
  * never concluded from an exit status, since `zfs create` can succeed and leave a dataset unmounted
- * (openzfs/zfs#3809); we therefore create with `-u` and mount as a step of its own. A dataset of ours has
- * `canmount=noauto` unless the caller says otherwise, so that no `zfs mount -a` touches a container.
+ * (openzfs/zfs#3809); we therefore create with `-u` and mount as a step of its own.
  */
 import { constants } from 'node:fs'
 import { mkdir, open, readFile, rmdir } from 'node:fs/promises'
@@ -15,10 +14,11 @@ import { DESTROY_PROGRAM, guidArgument, parseDestroyAnswer } from './zfs-destroy
 import { type Mount, parseMountinfo, parseZfsGet } from './zfs-parse.ts'
 import { markedPools, poolFacts } from './zfs-pool.ts'
 
-export const TRASH_PROPERTIES = [
+const TRASH_PROPERTIES = [
   'org.vpsadminos.osctl.trash-bin:original_name',
   'org.vpsadminos.osctl.trash-bin:trashed_at',
 ]
+const STAMPS = ['org.vpsadminos.osctl:intent', 'org.vpsadminos.osctl:unpacked']
 const LISTED = [
   'guid',
   'createtxg',
@@ -28,6 +28,7 @@ const LISTED = [
   'canmount',
   'used',
   ...TRASH_PROPERTIES,
+  ...STAMPS,
 ]
 
 /** A name that zfs(8) accepts and that cannot be taken for an option. */
@@ -43,9 +44,11 @@ export async function mounts(): Promise<Mount[]> {
   return parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
 }
 
-/** Where a dataset is mounted now, null when it is not. */
+const isOf = (mount: Mount, dataset: string): boolean => mount.type === 'zfs' && mount.source === dataset
+
+/** Where a dataset is mounted as a whole now, null when it is not. */
 export async function mountedAt(dataset: string): Promise<string | null> {
-  return (await mounts()).find((mount) => mount.type === 'zfs' && mount.source === dataset)?.target ?? null
+  return (await mounts()).find((mount) => isOf(mount, dataset) && mount.root === '/')?.target ?? null
 }
 
 const assignments = (properties: Readonly<Record<string, string>>): string[] =>
@@ -89,9 +92,10 @@ async function mountOne(dataset: Dataset): Promise<void> {
   }
 }
 
-/** Unmounts one dataset wherever it is mounted, and removes the empty directory that ZFS made for it. */
+/** Undoes one mount, and removes the empty directory that it was on. A bind mount is nothing to `zfs unmount`. */
 async function unmountOne(mount: Mount, lazy: boolean): Promise<void> {
-  const argv: [string, ...string[]] = lazy ? ['umount', '-l', mount.target] : ['zfs', 'unmount', mount.target]
+  const plain: [string, ...string[]] = lazy ? ['umount', '-l', mount.target] : ['umount', mount.target]
+  const argv: [string, ...string[]] = lazy || mount.root !== '/' ? plain : ['zfs', 'unmount', mount.target]
   await query({ argv }).catch((error: unknown) => {
     if (!(error instanceof HostError) || !/not (currently )?mounted/.test(error.message)) throw error
   })
@@ -194,21 +198,23 @@ async function setProperties(
 export function linuxZfs(run: EffectRunner): ZfsPort {
   const zfs = (args: readonly string[], fence: Fence): Promise<unknown> =>
     run({ argv: ['zfs', ...args] }, fence)
-  const mountTree = async (name: string): Promise<void> => {
-    const found = await tree(name)
-    if (found.length === 0) throw new HostError('E_NOT_FOUND', 'permanent', `${name} does not exist`)
-    for (const dataset of found) await mountOne(dataset)
+  const mount = async (name: string): Promise<void> => {
+    // What is mounted needs no process to be found so.
+    if ((await mountedAt(checked(name))) !== null) return
+    const found = await get(name)
+    if (!found) throw new HostError('E_NOT_FOUND', 'permanent', `${name} does not exist`)
+    await mountOne(found)
   }
   return {
     get,
     list: async (below) => (await tree(below)).filter((dataset) => dataset.name !== below),
-    async create(name, { mount, properties }, fence) {
-      await zfs(['create', '-u', ...assignments({ canmount: 'noauto', ...properties }), checked(name)], fence)
-      if (mount) await mountTree(name)
+    async create(name, options, fence) {
+      await zfs(['create', '-u', ...assignments(options.properties), checked(name)], fence)
+      if (options.mount) await mount(name)
     },
     async clone(snapshot, name, properties, fence) {
-      const given = assignments({ canmount: 'noauto', ...properties })
-      await zfs(['clone', ...given, checked(snapshot), checked(name)], fence)
+      // A clone is made unmounted, whatever its properties will be: the caller mounts it.
+      await zfs(['clone', '-u', ...assignments(properties), checked(snapshot), checked(name)], fence)
     },
     async snapshot(name, fence) {
       await zfs(['snapshot', checked(name)], fence)
@@ -218,7 +224,7 @@ export function linuxZfs(run: EffectRunner): ZfsPort {
       await zfs(['rename', '-u', checked(from), checked(to)], fence)
     },
     destroy: (name, guid, fence) => destroy(name, guid, fence, run),
-    mount: mountTree,
+    mount,
     unmount: (name, options) => unmount(checked(name), options?.lazy ?? false),
     async set(name, properties, fence) {
       for (const args of await setProperties(name, properties)) {

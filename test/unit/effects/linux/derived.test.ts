@@ -30,7 +30,7 @@ const spec: ContainerSpec = {
   initCmd: null,
 }
 const at: ConfigContext = {
-  directory: '/tank/ct/web',
+  rootfs: '/run/osctl/pools/tank/containers/web/rootfs',
   run: 'run1',
   logFile: '/tank/log/ct/web.log',
   hooks: '/run/osctl/hooks',
@@ -48,8 +48,7 @@ lxc.include = /usr/share/lxc/config/common.conf
 lxc.include = /usr/share/lxc/config/userns.conf
 lxc.arch = x86_64
 lxc.uts.name = web.example.org
-lxc.rootfs.path = dir:/tank/ct/web/private
-lxc.rootfs.options = idmap=container
+lxc.rootfs.path = dir:/run/osctl/pools/tank/containers/web/rootfs
 lxc.idmap = u 0 1000000 65536
 lxc.idmap = g 0 1000000 65536
 lxc.mount.auto =

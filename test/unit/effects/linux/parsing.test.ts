@@ -39,7 +39,9 @@ test('zfs get -j is read whatever stands in user properties', () => {
     mounted: { value: 'yes' },
     mountpoint: { value: '/tank/x' },
     origin: { value: '-' },
-    'a:b': { value: 'tab\tnewline\n' },
+    'a:b': { value: 'tab\tnewline\n', source: { type: 'LOCAL', data: '-' } },
+    'a:inherited': { value: 'x', source: { type: 'INHERITED', data: 'tank' } },
+    'a:received': { value: 'x', source: { type: 'RECEIVED', data: '-' } },
   }
   const json = JSON.stringify({ datasets: { 'tank/x': { name: 'tank/x', properties } } })
   assert.deepEqual(parseZfsGet(json), [
@@ -59,10 +61,14 @@ test('zfs get -j is read whatever stands in user properties', () => {
 test('mountinfo gives what is mounted, and the last cgroup v2', () => {
   const text = [
     '36 35 0:41 / /tank/a\\040b rw,noatime shared:1 - zfs tank/a\\040b rw,xattr',
+    '38 35 0:41 /private /run/x rw,idmapped - zfs tank/a\\040b rw,xattr',
     '37 35 0:42 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw',
     'malformed',
   ].join('\n')
-  assert.deepEqual(parseMountinfo(text)[0], { source: 'tank/a b', target: '/tank/a b', type: 'zfs' })
+  const source = 'tank/a b'
+  const [whole, bound] = parseMountinfo(text)
+  assert.deepEqual(whole, { source, root: '/', target: '/tank/a b', type: 'zfs', idmapped: false })
+  assert.deepEqual(bound, { source, root: '/private', target: '/run/x', type: 'zfs', idmapped: true })
   assert.equal(findCgroup2(text), '/sys/fs/cgroup')
   assert.equal(findCgroup2(''), null)
 })
