@@ -109,7 +109,8 @@ export class Journal {
   async open(load: (head: Head) => Promise<Snapshot | null> = async () => null): Promise<OpenedLog> {
     const opened = await this.#store.open()
     const snapshot = await load(opened.head)
-    const from = snapshot ? this.#seat(snapshot) : null
+    // States from before the segment are of no use: its baselines are newer.
+    const from = snapshot && snapshot.position.seq >= opened.replayFrom ? this.#seat(snapshot) : null
     this.#snapshot = from === null ? null : snapshot
     await this.#replay(from ?? opened.replayFrom, opened.head.seq)
     for (const [stream, ver] of opened.streams) this.#fold.versions.set(stream, ver)

@@ -31,6 +31,8 @@ import { Upkeep } from './upkeep.ts'
 export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; error: string | null }
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
 const REPORT_GRACE_MS = 300
+/** Between two inits of a reboot a run is empty, too; a monitor that died in it is noticed after this long. */
+const REBOOT_GRACE_MS = 10_000
 /** What nobody asked for is tried this often, over some seconds, before it is given up with a warning. */
 const ATTEMPTS = 8
 
@@ -186,9 +188,10 @@ export class Pool {
   /** The run's cgroup became empty. If no hook tells why, its monitor was killed. */
   #onEmpty(id: string): void {
     this.inBackground('an empty run could not be recorded', async () => {
-      await this.#ports.clock.sleep(REPORT_GRACE_MS)
+      await this.#ports.clock.sleep(REPORT_GRACE_MS, this.#abort.signal)
+      if (lifeOf(this.journal.states.ct(id)) === 'rebooting') await this.#ports.clock.sleep(REBOOT_GRACE_MS, this.#abort.signal)
       const ct = this.journal.states.ct(id)
-      if (shouldRun(ct) && lifeOf(ct) !== 'rebooting') await this.#lookAt(ct)
+      if (shouldRun(ct)) await this.#lookAt(ct)
     })
   }
 

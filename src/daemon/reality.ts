@@ -43,10 +43,12 @@ export function factsOfSight(ct: CtState, seen: ContainerSeen, report: HookRepor
   const { run, op } = ct.context
   if (op || !run || !shouldRun(ct)) return []
   const ours = seen.runName === null || seen.runName === run.name
-  if (!ours || seen.state === 'stopped' || !seen.run) {
+  if (!ours || seen.state === 'stopped') {
     const told = report?.run === run.name && report.last === 'stop'
     return [{ type: 'CtExited', run: run.name, target: told ? 'stop' : 'crash', how: told ? 'hook' : 'probe' }]
   }
+  // Between two inits of a reboot there is a monitor and no init: the next report tells.
+  if (!seen.run) return []
   const evidence = seen.run
   const same = run.evidence?.initPid === evidence.initPid && run.evidence.startTime === evidence.startTime
   const frozen = seen.state === 'frozen'
