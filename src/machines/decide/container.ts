@@ -57,7 +57,7 @@ export function decideCt(view: DecideView, command: CtCommand, asked: Asked): De
     case 'ct.start':
       return start(ct, command, asked)
     case 'ct.stop':
-      return stop(ct, command, asked)
+      return stop(pool.context.pool ?? '', ct, command, asked)
     case 'ct.restart':
       return gated(ct, asked, requestOf(command), 'container not running', 'E_CT_STATE')
     case 'ct.freeze':
@@ -155,14 +155,17 @@ function start(ct: CtState, command: Extract<CtCommand, { type: 'ct.start' }>, a
   return gated(ct, asked, { type: 'CtStartRequested', run, timeoutSeconds }, 'start not available', 'E_CT_START')
 }
 
-function stop(ct: CtState, command: Extract<CtCommand, { type: 'ct.stop' }>, asked: Asked): Decision {
+function stop(pool: string, ct: CtState, command: Extract<CtCommand, { type: 'ct.stop' }>, asked: Asked): Decision {
   if (lifeOf(ct) === 'stopped') return noop(streamOf(ct), asked, 'the container is stopped')
   const { mode, timeoutSeconds } = command
   if (lifeOf(ct) === 'frozen' && mode === 'shutdown') {
     return refuse(streamOf(ct), asked, ctRefusal(ct, 'E_CT_FROZEN', 'The container is frozen, unable to shutdown'))
   }
   const fact: Fact = { type: 'CtStopRequested', mode: lifeOf(ct) === 'frozen' ? 'kill' : mode, timeoutSeconds }
-  if (!can(ct, fact)) return refuse(streamOf(ct), asked, ctRefusal(ct, 'E_CT_NOT_RUNNING', 'container not running'))
+  if (!can(ct, fact)) {
+    const text = 'container not running'
+    return refuse(streamOf(ct), asked, ct.context.op ? busyRefusal(pool, ct) : ctRefusal(ct, 'E_CT_NOT_RUNNING', text))
+  }
   const decision = accept(streamOf(ct), asked, [fact])
   const superseded = ct.context.op
   if (!superseded || decision.is !== 'accepted') return decision

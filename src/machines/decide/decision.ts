@@ -89,12 +89,18 @@ const probeMeta = { id: '', t: 0, op: null }
 /** Would the machine handle the fact now? @pure */
 export const can = (state: CtState | PoolState, fact: Fact): boolean => state.can({ ...fact, meta: probeMeta } as Seen)
 
-/** The commands that a container's state allows now; with an operation under way, the ones that supersede it. @pure */
+/**
+ * The commands that a container's state allows now, as one types them; with an operation under way, the
+ * ones that supersede it, and those that settle it when it is in doubt.
+ * @pure
+ */
 export function possible(ct: CtState): string[] {
   if (!exists(ct)) return ['new']
-  const busy = ct.context.op !== null
+  const { op } = ct.context
   const names = CT_COMMANDS.filter(([, fact]) => can(ct, fact)).map(([name]) => name)
-  return busy ? names.filter((name) => name === 'stop').map(() => 'stop --kill') : names
+  if (!op) return names.map((name) => (name === 'del' && lifeOf(ct) !== 'stopped' ? 'del -f' : name))
+  const kills = names.includes('stop') ? ['stop --kill'] : []
+  return op.pending?.inDoubt ? ['op retry', 'op resolve', ...kills] : kills
 }
 
 /** `text (state: …; possible: …)` on one line. @pure */
