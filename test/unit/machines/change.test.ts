@@ -76,7 +76,7 @@ describe('delete', () => {
     const w = runs(world(), 'web')
     assert.equal(
       refusal(w, remove('web')).message,
-      'the container is running, use -f to stop and delete it (state: running; possible: stop, restart, freeze, del, set)',
+      'the container is running, use -f to stop and delete it (state: running; possible: stop, restart, freeze, del -f, set)',
     )
     w.when(freeze('web'))
     w.settle()
@@ -275,7 +275,7 @@ describe('an intent in doubt', () => {
     const [first] = drafts
     assert.ok(first)
     assert.throws(() => w.take([{ ...first, stream: w.stream('web') }]), IllegalFact)
-    assert.equal(refusal(w, kill('web')).code, 'E_CT_NOT_RUNNING')
+    assert.equal(refusal(w, kill('web')).code, 'E_BUSY')
   })
 })
 

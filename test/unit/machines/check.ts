@@ -54,6 +54,11 @@ export const restored = (state: AnyState): AnyState => {
 export function fold(states: States, event: NewEvent): void {
   if (event.stream !== 'pool' && !event.stream.startsWith('ct:')) return
   const before = states.get(event.stream) ?? unborn(event.stream)
+  if (event.type === 'Baseline') {
+    const { state } = JSON.parse(JSON.stringify(event.data))
+    states.set(event.stream, event.stream === 'pool' ? poolFromBaseline(state) : ctFromBaseline(state))
+    return
+  }
   const { state, handled } = stepAny(before, seenOf(event))
   assert.ok(handled, `replay refuses ${event.type} in ${lifeOf(before)}`)
   states.set(event.stream, state)

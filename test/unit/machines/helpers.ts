@@ -22,7 +22,7 @@ import { decidePool } from '../../../src/machines/decide/pool.ts'
 import { exists, isGone } from '../../../src/machines/life.ts'
 import { type PoolState, poolMachine } from '../../../src/machines/pool/machine.ts'
 import { initial } from '../../../src/machines/step.ts'
-import { checkBatch, checkPool, type States } from './check.ts'
+import { assertSchema, checkBatch, checkPool, type States } from './check.ts'
 import {
   admin,
   argsOf,
@@ -160,6 +160,13 @@ export class World implements DecideView {
     return this.take(facts.map((fact) => ({ stream, fact })))
   }
 
+  /** An event that the log writes by itself, past the machines. */
+  record(stream: StreamId, { type, ...data }: Fact): void {
+    const event = { stream, id: this.mint.id(), type, v: 1, t: this.mint.wall(), m: this.mint.mono(), data }
+    assertSchema(event)
+    this.#store(event)
+  }
+
   /** The outcome of an intent; of one that nobody awaits any more it is recorded as late. */
   answer(intent: string, outcome: Outcome = ok): Told {
     const requested = this.pending.get(intent)
@@ -202,14 +209,36 @@ export class World implements DecideView {
     return this.pending.values().next().value
   }
 
+  #store(event: NewEvent): void {
+    const seq = this.events.length + 1
+    const ver = this.version(event.stream) + 1
+    this.#versions.set(event.stream, ver)
+    if (event.type === 'SessionOpened') this.#session = seq
+    this.events.push({ ...event, seq, ver, s: this.#session })
+  }
+
+  version(stream: StreamId): number {
+    return this.#versions.get(stream) ?? 0
+  }
+
+  /** A world of its own with the same past: states are never changed in place. */
+  clone(): World {
+    const copy = new World()
+    copy.events.push(...this.events)
+    for (const [stream, state] of this.states) copy.states.set(stream, state)
+    for (const [stream, version] of this.#versions) copy.#versions.set(stream, version)
+    for (const [intent, requested] of this.pending) copy.pending.set(intent, requested)
+    for (const [intent, requested] of this.abandoned) copy.abandoned.set(intent, requested)
+    copy.#ids = this.#ids
+    copy.#t = this.#t
+    copy.#m = this.#m
+    copy.#session = this.#session
+    copy.bootId = this.bootId
+    return copy
+  }
+
   #adopt(batch: Advanced): void {
-    for (const event of batch.events) {
-      const seq = this.events.length + 1
-      const ver = (this.#versions.get(event.stream) ?? 0) + 1
-      this.#versions.set(event.stream, ver)
-      if (event.type === 'SessionOpened') this.#session = seq
-      this.events.push({ ...event, seq, ver, s: this.#session })
-    }
+    for (const event of batch.events) this.#store(event)
     for (const [stream, state] of batch.states) this.states.set(stream, state)
     for (const requested of batch.requested) this.pending.set(requested.wanted.intent, requested)
     for (const { op } of batch.finished) {
@@ -239,15 +268,14 @@ export const ready: Fact = {
   inDoubt: 0,
 }
 
+const imported = new World()
+imported.when(install)
+imported.settle()
+imported.tell('pool', opened())
+imported.tell('pool', ready)
+
 /** A pool that is installed, imported and ready. */
-export function world(): World {
-  const w = new World()
-  w.when(install)
-  w.settle()
-  w.tell('pool', opened())
-  w.tell('pool', ready)
-  return w
-}
+export const world = (): World => imported.clone()
 
 /** A world that has a container, stopped. */
 export function has(w: World, ctid: string, source: SourceName = 'pool'): World {

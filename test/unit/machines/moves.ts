@@ -80,8 +80,9 @@ const ctCommand: fc.Arbitrary<Move> = fc.oneof(
     weight: 1,
     arbitrary: ctid.map((name) => command(`restart ${name}`, (_w, n) => restart(name, `run-${n}`))),
   },
+  { weight: 3, arbitrary: ctid.map((name) => command(`kill ${name}`, () => stop(name, 'kill'))) },
   { weight: 2, arbitrary: ctid.map((name) => command(`freeze ${name}`, () => freeze(name))) },
-  { weight: 1, arbitrary: ctid.map((name) => command(`unfreeze ${name}`, () => unfreeze(name))) },
+  { weight: 3, arbitrary: ctid.map((name) => command(`unfreeze ${name}`, () => unfreeze(name))) },
   {
     weight: 2,
     arbitrary: fc
@@ -97,8 +98,7 @@ const ctCommand: fc.Arbitrary<Move> = fc.oneof(
 )
 
 const poolCommand: fc.Arbitrary<Move> = fc
-  .constantFrom<(w: World) => PoolCommand>(
-    (w) => prune(Object.keys(w.pool().context.trash)),
+  .constantFrom<() => PoolCommand>(
     () => ({ type: 'repo.add', name: 'other', url: '/repository' }),
     () => ({ type: 'repo.delete', name: 'other' }),
     () => ({ type: 'repo.set', name: 'other', enabled: false }),
@@ -150,6 +150,10 @@ const importing: fc.Arbitrary<Move> = fc
 export const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 10, arbitrary: ctCommand },
   { weight: 1, arbitrary: poolCommand },
+  {
+    weight: 1,
+    arbitrary: fc.constant(command('prune', (w) => prune(Object.keys(w.pool().context.trash)))),
+  },
   { weight: 10, arbitrary: fc.record({ do: fc.constant('outcome'), which: fc.nat(9), outcome }) },
   { weight: 4, arbitrary: fc.constant<Move>({ do: 'settle' }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('late'), which: fc.nat(9) }) },
@@ -219,9 +223,11 @@ export function make(w: World, move: Move, n: number): void {
   }
 }
 
+const populated = runs(has(world(), 'b'), 'a')
+
 /** A world after these moves, everything in it settled when asked for. `watch` sees it after each move. */
 export function played(moves: readonly Move[], settle = false, watch: (w: World) => void = () => {}): World {
-  const w = runs(has(world(), 'b'), 'a')
+  const w = populated.clone()
   for (const [n, one] of moves.entries()) {
     make(w, one, n + 1)
     watch(w)

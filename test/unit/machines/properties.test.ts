@@ -34,11 +34,45 @@ const replayed = (events: readonly StoredEvent[], from: States = new Map()): Sta
 const throughBaselines = (states: States): States =>
   new Map([...states].map(([stream, state]) => [stream, restored(state)]))
 
+/** States that every world has behind it. */
+const BEFORE = ['absent', 'installing', 'uninstalling']
+/** Types that the log or the daemon alone writes, and rare ones: the golden log has them. */
+const ELSEWHERE: readonly EventType[] = [
+  'SessionOpened',
+  'SegmentOpened',
+  'Baseline',
+  'RefusalsSummed',
+  'CtSessionOpened',
+  'CtSessionEnded',
+  'AutostartPlanned',
+  'RepositoryDeleted',
+  'RepositorySet',
+  'PoolUninstallRequested',
+]
+
 describe('for every sequence of moves', () => {
-  test('what decide accepts the machines take, and every rule of a batch holds', () => {
-    fc.assert(
-      fc.property(moves(50), (sequence) => void played(sequence)),
-      options(60),
+  test('what decide accepts the machines take, every rule of a batch holds, and all is reached', () => {
+    const reached = new Set<string>()
+    const types = new Set<EventType>()
+    const watch = (w: World): void => {
+      for (const state of w.states.values()) reached.add(life.lifeOf(state))
+    }
+    const property = fc.property(moves(50), (sequence) => {
+      for (const { type } of played(sequence, false, watch).events) types.add(type)
+    })
+    fc.assert(property, options(70))
+    if (process.env['FC_SEED']) return
+    const drawn = [containerMachine, poolMachine].flatMap(({ states }) =>
+      Object.keys(states['life']?.states ?? {}),
+    )
+    assert.ok(drawn.length > 15)
+    assert.deepEqual(
+      drawn.filter((name) => !reached.has(name) && !BEFORE.includes(name)),
+      [],
+    )
+    assert.deepEqual(
+      EVENT_TYPES.filter((type) => !types.has(type) && !ELSEWHERE.includes(type)),
+      [],
     )
   })
 
@@ -103,48 +137,6 @@ describe('for every sequence of moves', () => {
     })
     fc.assert(property, options(20))
   })
-})
-
-test('the moves reach every state of a container and nearly every type of event', () => {
-  const reached = new Set<string>()
-  const types = new Set<EventType>()
-  const watch = (w: World): void => {
-    for (const state of w.states.values()) reached.add(life.lifeOf(state))
-    for (const { type } of w.events) types.add(type)
-  }
-  fc.assert(
-    fc.property(moves(50), (sequence) => void played(sequence, false, watch)),
-    options(30),
-  )
-  const given = ['absent', 'installing', 'uninstalling']
-  const drawn = [containerMachine, poolMachine].flatMap(({ states }) =>
-    Object.keys(states['life']?.states ?? {}),
-  )
-  assert.ok(drawn.length > 15)
-  assert.deepEqual(
-    drawn.filter((name) => !reached.has(name) && !given.includes(name)),
-    [],
-  )
-  const elsewhere: EventType[] = [
-    'SessionOpened',
-    'SegmentOpened',
-    'Baseline',
-    'RefusalsSummed',
-    'CtSessionOpened',
-    'CtSessionEnded',
-    'AutostartPlanned',
-    'RepositoryDeleted',
-    'RepositorySet',
-    'PoolUninstallRequested',
-    'CtThawRequested',
-    'EffectLate',
-    'TrashPruneRequested',
-    'TrashDestroyed',
-  ]
-  assert.deepEqual(
-    EVENT_TYPES.filter((type) => !types.has(type) && !elsewhere.includes(type)),
-    [],
-  )
 })
 
 describe('a machine', () => {

@@ -59,7 +59,7 @@ describe('start', () => {
 
   test('of a frozen container is refused, and so it is when a restart is needed', () => {
     const w = frozen()
-    const text = 'start not available (state: frozen; possible: stop, unfreeze, del, set)'
+    const text = 'start not available (state: frozen; possible: stop, unfreeze, del -f, set)'
     assert.equal(refusal(w, start('web')).message, text)
     w.when(set('web', { hostname: 'new' }))
     assert.equal(refusal(w, start('web')).message, text)
@@ -87,7 +87,7 @@ describe('stop', () => {
   test('of a frozen container kills it, unless only a shutdown will do', () => {
     const w = frozen()
     const text =
-      'The container is frozen, unable to shutdown (state: frozen; possible: stop, unfreeze, del, set)'
+      'The container is frozen, unable to shutdown (state: frozen; possible: stop, unfreeze, del -f, set)'
     assert.equal(refusal(w, stop('web', 'shutdown')).message, text)
     w.when(stop('web'))
     assert.equal(asked(w, 'mode'), 'kill')
@@ -251,11 +251,12 @@ describe('kill overtakes', () => {
   test('nothing where no run can be: creating and deleting', () => {
     const w = world()
     w.when(create('web'))
-    const tail = '(state: creating/cloning; possible: nothing until the operation ends)'
-    assert.equal(refusal(w, kill('web')).message, `container not running ${tail}`)
+    const { code, message } = refusal(w, kill('web'))
+    assert.equal(code, 'E_BUSY')
+    assert.match(message, / \(state: creating\/cloning; possible: nothing until the operation ends\)$/)
     w.settle()
     w.when(remove('web'))
-    assert.match(refusal(w, kill('web')).message, /^container not running \(state: deleting\/trashing; /)
+    assert.equal(refusal(w, kill('web')).code, 'E_BUSY')
   })
 
   test('but a plain stop waits like any other command', () => {
