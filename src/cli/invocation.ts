@@ -1,7 +1,5 @@
-/** One run of osctl, as a command sees it: what was asked, the way to the daemon, and the way to the user. */
+/** What commands do with an invocation: its arguments, its rows, its questions. */
 import type { Io } from './io.ts'
-import type { Link } from './link.ts'
-import type { Options } from './options.ts'
 import {
   type Column,
   columnOf,
@@ -11,21 +9,10 @@ import {
   selectColumns,
   sortRows,
 } from './output/table.ts'
-import type { CommandSpec, GroupSpec, NodeSpec } from './spec.ts'
+import type { Invocation } from './spec.ts'
 import { CommandError } from './usage-error.ts'
 
-export type Invocation = {
-  /** The whole grammar, for those that print it. */
-  readonly root: GroupSpec
-  readonly command: CommandSpec
-  readonly path: readonly NodeSpec[]
-  readonly args: readonly string[]
-  readonly options: Options
-  readonly globals: Options
-  readonly io: Io
-  readonly link: Link
-  readonly env: NodeJS.ProcessEnv
-}
+export type { Invocation } from './spec.ts'
 
 /** Fills columns that the daemon does not answer, for the columns that are wanted. */
 export type Complete = (rows: readonly Row[], columns: readonly Column[]) => readonly Row[]
@@ -70,7 +57,7 @@ export function given<T extends Record<string, unknown>>(
 
 /** Prints rows as the command's table and the options say. */
 export function printRows(invocation: Invocation, rows: readonly Row[], complete?: Complete): void {
-  const { command, options, globals, io } = invocation
+  const { command, options, globals, io, env } = invocation
   const { table } = command
   if (table === undefined) throw new Error(`${command.name} has no table`)
   const columns = selectColumns(table, options.text('output'))
@@ -81,7 +68,8 @@ export function printRows(invocation: Invocation, rows: readonly Row[], complete
     printJson(io, table.layout === 'columns' ? sorted : sorted[0])
     return
   }
-  const style = { header: !options.flag('hide-header'), exact: globals.flag('parsable') }
+  const colour = globals.flag('color', true) && !env['NO_COLOR'] && io.isTerminal(1)
+  const style = { header: !options.flag('hide-header'), exact: globals.flag('parsable'), colour }
   io.out(
     table.layout === 'columns' ? renderColumns(columns, sorted, style) : renderRows(columns, sorted, style),
   )

@@ -39,11 +39,20 @@ export async function runSession(
   more: readonly string[],
 ): Promise<number> {
   const { io, link } = invocation
+  if (session.simulated) {
+    io.err('error: the host is simulated: nothing can run in its containers\n')
+    return await ended(invocation, session, CANNOT_RUN)
+  }
   // It may last for days: the daemon need not hold a connection for it meanwhile.
   link.close()
   const terminal = io.isTerminal(0) ? saveTerminal() : null
   const status = await runChild(invocation, [...session.argv, ...more], session.env)
   if (terminal !== null) restoreTerminal(terminal)
+  return await ended(invocation, session, status)
+}
+
+/** Reports the end; that it cannot be reported does not alter the status. */
+async function ended({ io, link }: Invocation, session: Session, status: number): Promise<number> {
   try {
     await link.query('ct.session-ended', { session: session.session, status, meta: link.meta() })
   } catch (error) {

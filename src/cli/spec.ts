@@ -2,7 +2,9 @@
  * The grammar of osctl as data. Each noun's file says what its commands take, and from that one table come
  * the parser, help, shell completion, the man page and the test that every documented form parses.
  */
-import type { Invocation } from './invocation.ts'
+import type { Io } from './io.ts'
+import type { Link } from './link.ts'
+import type { Options } from './options.ts'
 import type { TableSpec } from './output/table.ts'
 
 /** Where words for completion come from: a list that the daemon keeps, files, or fixed words. */
@@ -67,6 +69,20 @@ export type GroupSpec = {
 }
 
 export type NodeSpec = CommandSpec | GroupSpec
+
+/** One run of osctl, as a command sees it: what was asked, the way to the daemon, and the way to the user. */
+export type Invocation = {
+  /** The whole grammar, for those that print it. */
+  readonly root: GroupSpec
+  readonly command: CommandSpec
+  readonly path: readonly NodeSpec[]
+  readonly args: readonly string[]
+  readonly options: Options
+  readonly globals: Options
+  readonly io: Io
+  readonly link: Link
+  readonly env: NodeJS.ProcessEnv
+}
 
 export function isGroup(node: NodeSpec): node is GroupSpec {
   return 'commands' in node

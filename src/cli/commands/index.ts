@@ -6,7 +6,7 @@ import { idRange, repo, trashBin, user } from './entities.ts'
 import { debug, healthcheck, ping, shutdown } from './host.ts'
 import { monitor } from './monitor.ts'
 import { pool } from './pool.ts'
-import { completion, genCompletion, help } from './self.ts'
+import { completion, genCompletion, genMan, help } from './self.ts'
 
 export const root: GroupSpec = {
   name: 'osctl',
@@ -28,6 +28,7 @@ export const root: GroupSpec = {
     debug,
     completion,
     genCompletion,
+    genMan,
     help,
   ],
 }

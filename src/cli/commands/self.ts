@@ -41,6 +41,16 @@ async function printCompletion({ io, root }: Invocation, shell: string): Promise
   io.out(scriptFor(name, root))
 }
 
+export const genMan: CommandSpec = {
+  name: 'gen-man',
+  summary: 'Print the man page osctl(8), in roff',
+  hidden: true,
+  run: async ({ io, root }) => {
+    const { manPage } = await import('../man.ts')
+    io.out(manPage(root))
+  },
+}
+
 export const help: CommandSpec = {
   name: 'help',
   summary: 'Show help of a command',
