@@ -1,12 +1,36 @@
 /**
- * The port of the log: what the daemon needs of a store, and nothing of how it is kept.
+ * The log of a pool: what, why so, and what holds. This file is the port, all that the daemon knows of it.
  *
- * Two stores stand behind it: SQLite on a ZFS dataset, owned by a worker thread, and an in-memory disk with
- * sync points for the simulator. One contract suite runs on both.
+ * **What.** One log a pool, in a directory of its own: `log.db` is the open segment, `log.<n>.db` are sealed.
+ * Events get `seq` in the log and `ver` in their stream, and are chained by hash over their exact bytes
+ * (chain.ts). Behind the port stand SQLite (sqlite/log.ts), the same behind a thread (client.ts, worker.ts),
+ * and a disk in memory with faults for the simulator (memory.ts). All plan their commits with the same code
+ * (draft.ts), and one contract suite runs on each.
  *
- * Invariants: positions are gap-free; an append is all there or not at all; what `append` acknowledged
- * survives a power cut; one writer. A commit that fails has an *unknown* outcome: the store then refuses
- * everything until it is reopened, and the caller looks its events up by id.
+ * **Why so.** SQLite, because an admin at the post-mortem has a tool for it on every machine. A thread,
+ * because a disk that hangs must not hang the daemon. Group commit, because a sync costs the same for one
+ * command and for sixty. Segments that begin with baselines, because replay must not grow with history. An
+ * own look at the WAL before SQLite sees it (sqlite/wal.ts), because SQLite drops what follows a flipped bit
+ * without a word. Indexes for questions only in sealed segments, because each costs every commit a page.
+ *
+ * **Invariants.** Positions are gap-free; an append is all there or not at all; what `append` acknowledged
+ * survives a power cut; one writer. A log that is damaged is opened, read-only, with the damage named and
+ * what stands before it readable; nothing is repaired or thrown away by opening. A commit that fails has an
+ * *unknown* outcome: the store then refuses everything until it is reopened, and the caller looks its
+ * events up by id.
+ *
+ * **A crash** in the middle of
+ * - an append, before its COMMIT was synced: its events are all there or none is; nobody was told. What a
+ *   torn write leaves in the WAL is kept aside as `log.torn-….wal`, named in `notes`, and cut off.
+ * - an append, after the sync: they are there; the caller was not told and finds them by id or key.
+ * - creating the log: `log.next.db` is left, which means nothing.
+ * - sealing: see sqlite/seal.ts, step by step. It opens in the old or in the new segment.
+ * - closing or a checkpoint: SQLite's own recovery; the WAL still has all of it.
+ *
+ * **Keys.** An idempotency key is refused while its event stands in the open segment, and for 24 h of event
+ * time in older ones: sealed segments are looked into, nothing is carried over. So a segment must not be
+ * pruned before its last event is 24 h old. A stream without a baseline has ended; should it get an event
+ * after all, it goes on counting from where an older segment left it.
  */
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
 import type { EventType } from '../types/events.ts'

@@ -16,14 +16,17 @@ export class Catalog {
   readonly #directory: LogDirectory
   readonly #binding: Binding
   readonly #opened = new Map<number, Placed | Damage>()
+  #numbers: readonly number[] | null = null
 
   constructor(directory: LogDirectory, binding: Binding) {
     this.#directory = directory
     this.#binding = binding
   }
 
-  numbers(): number[] {
-    return this.#directory.sealedNumbers()
+  /** Only sealing makes new ones, so the directory is listed once: every new key asks for this. */
+  numbers(): readonly number[] {
+    this.#numbers ??= this.#directory.sealedNumbers()
+    return this.#numbers
   }
 
   sealed(number: number): Placed | Damage {
@@ -49,7 +52,7 @@ export class Catalog {
 
   /** Readable sealed segments, newest first. */
   *newestFirst(): Generator<Placed> {
-    for (const number of this.numbers().reverse()) {
+    for (const number of this.numbers().toReversed()) {
       const found = this.sealed(number)
       if (isPlaced(found)) yield found
     }
@@ -69,6 +72,7 @@ export class Catalog {
       if (isPlaced(found)) found.segment.close()
     }
     this.#opened.clear()
+    this.#numbers = null
   }
 }
 

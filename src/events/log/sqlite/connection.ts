@@ -19,6 +19,8 @@ export const APPLICATION_ID = 0x6f73636c
 export const FORMAT = migrations.length
 /** Small pages won for single commits, on ext4 and on ZFS (bench/log.ts, lab notes). */
 export const PAGE_SIZE = 4096
+/** What the kernel caches anyway need not be kept twice. */
+const CACHE_KIB = 4000
 const FULL = 2
 /** Earlier releases can corrupt a file in WAL mode when a checkpoint meets a writer. */
 const OLDEST_SQLITE = [3, 51, 3] as const
@@ -43,6 +45,7 @@ export function openForAppend(path: string, binding: Binding, create = false): D
     assertFull(db)
     db.pragma('recursive_triggers = ON')
     db.pragma('trusted_schema = OFF')
+    db.pragma(`cache_size = -${CACHE_KIB}`)
     return db
   } catch (error) {
     db.close()
@@ -52,7 +55,9 @@ export function openForAppend(path: string, binding: Binding, create = false): D
 
 /** Opens a sealed segment, which is no longer in WAL mode, for reading beside other readers. */
 export function openSealed(path: string, binding: Binding): Db {
-  return new Database(path, { ...options(binding), readonly: true, fileMustExist: true, timeout: 1000 })
+  const db = new Database(path, { ...options(binding), readonly: true, fileMustExist: true, timeout: 1000 })
+  db.pragma(`cache_size = -${CACHE_KIB}`)
+  return db
 }
 
 /** Opens a private copy of a file and its WAL (see salvage.ts). */

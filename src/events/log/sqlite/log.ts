@@ -140,12 +140,13 @@ export class SqliteLog implements LogStore {
   }
 
   verify({ full, against }: { full: boolean; against?: Head }): Promise<VerifyReport> {
-    let running: { verification: Verification; head: Head } | undefined
+    let running: { verification: Verification; head: Head; segment: Segment | null } | undefined
     return this.#job((opened, deadline) => {
-      if (!running) {
+      // Sealing closed the file that was being checked: begin again.
+      if (running?.segment !== opened.segment) {
         const head = headOf(opened.tip.seq, opened.tip.hash)
         const row = opened.reader.subjects(full || against !== undefined, opened.tip.seq)
-        running = { head, verification: new Verification(row, full, head, against) }
+        running = { head, segment: opened.segment, verification: new Verification(row, full, head, against) }
         running.verification.damage.push(...opened.damage.filter((known) => known.seq === null))
       }
       if (!running.verification.step(deadline)) return undefined

@@ -129,7 +129,10 @@ function assess(directory: LogDirectory, catalog: Catalog, found: Found, options
       return { ...base, segment, tip, readOnly }
     } catch (error) {
       found.db.close()
-      if (error instanceof LogError && error.code !== 'E_LOG_DAMAGED') throw error
+      if (error instanceof LogError && error.code !== 'E_LOG_DAMAGED') {
+        found.dispose()
+        throw error
+      }
       broken(found, number, `log.db cannot be read: ${messageOf(error)}`)
     }
   }

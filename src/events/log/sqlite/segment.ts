@@ -7,8 +7,8 @@ import type { StreamId } from '../../types/ids.ts'
 import { LogError } from '../store.ts'
 import type { Db, Statement } from './connection.ts'
 
-/** A slice of reading never keeps the thread longer than about this. */
-export const SLICE_MS = 8
+/** A slice of reading never keeps the thread, and so an append, longer than about this. */
+export const SLICE_MS = 4
 const CLOCK_EVERY = 64
 
 export type RawEvent = { readonly seq: number; readonly body: Buffer; readonly hash: Buffer }

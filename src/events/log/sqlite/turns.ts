@@ -1,7 +1,8 @@
 /**
  * Who gets the thread: all waiting appends in one commit, then one slice of one long job, and round again.
- * Between two turns the event loop runs, so that new appends can arrive. Jobs are served in order of
- * arrival, a slice each, so none starves the others.
+ * Each is a turn of its own: between two turns the event loop runs, so that acknowledgements leave before a
+ * slice begins, and new appends arrive. Jobs are served in order of arrival, a slice each, so none starves
+ * the others.
  */
 import { deadlineIn, SLICE_MS } from './segment.ts'
 
@@ -12,6 +13,7 @@ export class Turns {
   readonly #jobs: Job[] = []
   readonly #flush: () => boolean
   #isScheduled = false
+  #isJobsTurn = false
 
   /** @param flush  commits what waits; returns whether more waits */
   constructor(flush: () => boolean) {
@@ -31,9 +33,15 @@ export class Turns {
 
   #turn(): void {
     this.#isScheduled = false
-    const waits = this.#flush()
+    const turn = this.#isJobsTurn ? this.#serveJob() : this.#flush()
+    this.#isJobsTurn = !this.#isJobsTurn && this.#jobs.length > 0
+    if (turn || this.#jobs.length > 0) this.wake()
+  }
+
+  /** @returns true: appends may have come meanwhile */
+  #serveJob(): boolean {
     const job = this.#jobs.shift()
     if (job && !job(deadlineIn(SLICE_MS))) this.#jobs.push(job)
-    if (waits || this.#jobs.length > 0) this.wake()
+    return true
   }
 }

@@ -324,6 +324,16 @@ export function describeContract(name: string, medium: () => Medium, propertyRun
       await log.close()
     })
 
+    it('sealing in the middle of a verification disturbs neither', async () => {
+      const log = await opened()
+      for (let i = 0; i < 6; i++)
+        await log.append({ events: Array.from({ length: 700 }, () => event(ct(i))), expected: {} })
+      const verified = log.verify({ full: true })
+      for (let i = 0; i < 3; i++) await log.seal([baseline(ct(1), 0)])
+      assert.deepEqual((await verified).damage, [])
+      await log.close()
+    })
+
     it('a closed log refuses everything, and closing twice is closing', async () => {
       const one = fresh()
       const log = one.store()
