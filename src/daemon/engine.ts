@@ -214,9 +214,9 @@ export class Engine {
 
   /** Aborts and fences intents of a stream that its operation does not await any more. */
   async abandon(stream: StreamId): Promise<void> {
-    const awaited = this.#operation(stream)?.pending?.intent
-    for (const [intent, running] of this.#running) {
-      if (running.stream !== stream || intent === awaited) continue
+    // The next operation may begin while an intent of the last one is fenced: each is looked at in its turn.
+    for (const [intent, running] of [...this.#running]) {
+      if (running.stream !== stream || this.#awaited(stream, intent)) continue
       running.abort.abort(new HostError('E_ABORTED', 'cancelled', 'superseded'))
       await this.#ports.host.fence(intent).catch(() => 0)
     }

@@ -15,13 +15,18 @@ export const isPassing = (error: unknown): boolean =>
  * Does `work`, again after 100 ms, doubling up to 5 s, while what stops it is passing.
  * @throws what the last attempt threw; the signal's reason when aborted in between
  */
-export async function patiently<T>(clock: Clock, attempts: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function patiently<T>(
+  clock: Clock,
+  attempts: number,
+  work: () => Promise<T>,
+  { signal, passes = isPassing }: { signal?: AbortSignal; passes?: (error: unknown) => boolean } = {},
+): Promise<T> {
   let pause = FIRST_PAUSE_MS
   for (let attempt = 1; ; attempt++) {
     try {
       return await work()
     } catch (error) {
-      if (attempt >= attempts || !isPassing(error)) throw error
+      if (attempt >= attempts || !passes(error)) throw error
     }
     await clock.sleep(pause, signal)
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS)

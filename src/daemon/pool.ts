@@ -23,7 +23,7 @@ import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
 import { type Committed, Journal } from './journal.ts'
 import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
-import { patiently } from './patience.ts'
+import { isPassing, patiently } from './patience.ts'
 import { recover, settle } from './recovery.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { Upkeep } from './upkeep.ts'
@@ -80,7 +80,9 @@ export class Pool {
 
   /** Runs detached work that must not outlive the pool; its failure is logged, never thrown. */
   inBackground(what: string, work: () => Promise<void>): void {
-    const running = patiently(this.#ports.clock, ATTEMPTS, work, this.#abort.signal)
+    // Nobody else would ever do it: whatever the host says against it is tried again.
+    const passes = (error: unknown): boolean => error instanceof HostError || isPassing(error)
+    const running = patiently(this.#ports.clock, ATTEMPTS, work, { signal: this.#abort.signal, passes })
       .catch((error) => {
         if (!this.#closing) this.#ports.logger.warn({ pool: this.name, error: String(error) }, what)
       })

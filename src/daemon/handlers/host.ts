@@ -1,9 +1,11 @@
 /** Handlers about the daemon and its host: ping, status, healthcheck, debug, shutdown. */
 import { exists, lifeOf } from '../../machines/life.ts'
 const mermaid = (m: string) => m
+import { HostError } from '../../effects/host.ts'
 import { PROTOCOL } from '../../rpc/protocol.ts'
 import type { HealthRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
+import { oneLine } from '../errors.ts'
 import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Pool } from '../pool.ts'
 import { shouldRun, refOf } from '../reality.ts'
@@ -23,7 +25,7 @@ export function hostHandlers(daemon: Daemon, pid: number): HandlersOf<'ping' | '
     }),
     healthcheck: async ({ pools }) => {
       const own = [...daemon.problems].map(([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem }))
-      const rows = await Promise.all(poolsOf(daemon, pools).map((pool) => health(daemon, pool)))
+      const rows = await Promise.all(poolsOf(daemon, pools).map((pool) => health(daemon, pool).catch((error) => blind(pool, error))))
       return [...own, ...rows.flat()]
     },
     'debug.machine': async ({ machine }) => mermaid(machine),
@@ -38,6 +40,12 @@ export function hostHandlers(daemon: Daemon, pid: number): HandlersOf<'ping' | '
       return { op: null, result: 'done', position: null, warnings }
     },
   }
+}
+
+/** A host that cannot be looked at is a finding, not an error. @throws what is not the host's */
+function blind(pool: Pool, error: unknown): HealthRow[] {
+  if (!(error instanceof HostError)) throw error
+  return [{ pool: pool.name, entity: 'host', id: null, problem: oneLine(error.message) }]
 }
 
 /** Compares what the log says with what the host shows; changes nothing. */
