@@ -24,6 +24,7 @@ import {
   interleave,
   percentile,
   report,
+  type Samples,
   type Subject,
   timed,
   timedAsync,
@@ -97,9 +98,13 @@ async function commits(): Promise<Figure[]> {
   raw.close()
   await inProcess.close()
   await behind.close()
+  return commitFigures(samples, whole.slice(-rounds))
+}
+
+function commitFigures(samples: ReadonlyMap<string, Samples>, whole: readonly number[]): Figure[] {
   const p = (name: string, at: number): number => percentile(samples.get(name)?.ms ?? [], at)
   const floor = { name: 'fdatasync p50 ms', value: p('fdatasync', 50) }
-  const append = percentile(whole.slice(-rounds), 50)
+  const append = percentile(whole, 50)
   const commit = p('COMMIT', 50)
   const worker = p('worker', 50)
   return [
@@ -194,12 +199,22 @@ async function segment(): Promise<Figure[]> {
   await filler.open()
   await fill(filler)
   const events = filler.segmentEvents()
+  const some = (await filler.read({ from: 1, limit: 1000 })).events
+  const body = some.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0) / some.length
   await filler.close()
   const bytes = statSync(join(dir, 'log.db')).size / events
   const log = new WorkerLog({ dir, stamp, cache: { dir, key: 'bench' } })
   const openMs = await timedAsync(() => log.open())
   const readMs = await timedAsync(() => readThrough(log))
   const figures: Figure[] = [
+    {
+      name: 'bytes of an event',
+      value: body,
+      unit: 'B',
+      starts: 'first',
+      stops: "1,000th event's body",
+      bar: atMost(body, 500, '≤ 500 on average'),
+    },
     {
       name: 'bytes an event in the file',
       value: bytes,
