@@ -121,7 +121,19 @@ export function harmless(text: string): string {
   })
 }
 
-export type Style = { readonly header: boolean; readonly exact: boolean }
+export type Style = { readonly header: boolean; readonly exact: boolean; readonly colour?: boolean }
+
+/** Words of states that somebody should look at, and those that are as they should be. */
+const BAD = /^(error|in doubt|failed|refused|damaged|suspended|read-only|degraded|faulted|unavail|lost)$/i
+const GOOD = /^(running|active|ok|done|online)$/i
+const STATES = new Set(['state', 'result', 'health', 'log'])
+
+function painted(text: string, { name }: Column, style: Style): string {
+  if (!style.colour || !STATES.has(name)) return text
+  const word = text.trim()
+  if (BAD.test(word)) return `\x1b[31m${text}\x1b[0m`
+  return GOOD.test(word) ? `\x1b[32m${text}\x1b[0m` : text
+}
 
 /**
  * One line per row: each column as wide as its widest cell plus one, joined by two blanks, the last one as
@@ -137,11 +149,12 @@ export function renderColumns(columns: readonly Column[], rows: readonly Row[], 
   )
   const last = columns.length - 1
   const text = lines.map((line) =>
-    line
-      .map((value, i) => (i === last ? value : pad(value, widths[i] ?? 0, columns[i]?.right === true)))
-      .join('  '),
+    columns.map((column, i) => {
+      const value = line[i] ?? ''
+      return painted(i === last ? value : pad(value, widths[i] ?? 0, column.right === true), column, style)
+    }),
   )
-  return text.map((line) => `${line}\n`).join('')
+  return text.map((line) => `${line.join('  ')}\n`).join('')
 }
 
 /** One line per parameter, `LABEL:  value`, a blank line after each object; bare values without header. */
@@ -152,7 +165,8 @@ export function renderRows(columns: readonly Column[], rows: readonly Row[], sty
 
 function renderObject(columns: readonly Column[], row: Row, style: Style, widest: number): string {
   const lines = columns.map((column) => {
-    const parts = cell(valueOf(row, column.name), column, style.exact).split('\n').map(harmless)
+    const value = cell(valueOf(row, column.name), column, style.exact)
+    const parts = value.split('\n').map((line) => painted(harmless(line), column, style))
     if (!style.header) return `${parts.join('\n')}\n`
     const label = `${column.name.toUpperCase().padStart(widest)}:  `
     return `${label}${parts.join(`\n${' '.repeat(label.length)}`)}\n`
