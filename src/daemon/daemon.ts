@@ -10,12 +10,12 @@ import type { IdBlock } from '../events/types/config.ts'
 import type { EventType } from '../events/types/events.ts'
 import type { Actor } from '../events/types/actor.ts'
 import { decideCt } from '../machines/decide/container.ts'
-import type { Asked } from '../machines/decide/decision.ts'
+import type { Asked, DecideView } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
 import { inParallel, plan, remaining } from './autostart.ts'
 import { Bus } from './bus.ts'
-import { closePool } from './closing.ts'
+import { closePool, type ExportOptions } from './closing.ts'
 import { notFound, refused } from './errors.ts'
 import { ctidOf } from './fold.ts'
 import { HostLog } from './host-log.ts'
@@ -28,6 +28,8 @@ export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
 const RENAMING: readonly EventType[] = ['CtCreateRequested', 'TrashAdded', 'UserDeleted', 'RepositoryAdded', 'RepositoryDeleted']
 const START_TIMEOUT_S = 120
 
+const blocksOf = (view: DecideView): IdBlock[] => Object.values(view.pool().context.users).map((user) => user.map)
+
 export class Daemon {
   readonly ports: DaemonPorts
   readonly bus = new Bus()
@@ -38,6 +40,10 @@ export class Daemon {
   readonly hostLog: HostLog
   #stopSpool: (() => Promise<void>) | null = null
   #usersSync: Promise<void> = Promise.resolve()
+  /** Id blocks of pools that were exported. */
+  readonly #away = new Map<string, IdBlock[]>()
+  /** What is being done to a pool as a whole, by its name. */
+  readonly #changing = new Map<string, Promise<unknown>>()
   #stopping = false
   readonly #trash: Trash
   readonly #early = new Map<string, HookReport>()
@@ -83,11 +89,14 @@ export class Daemon {
     return first
   }
 
-  /** Id blocks of all pools but this one: blocks are unique over all imported pools. */
+  /**
+   * Id blocks of all pools but this one, as of now and with what is on its way to their logs: blocks are
+   * unique over all imported pools. Those of pools that were exported since are kept for their return.
+   */
   foreignBlocks(except: Pool): IdBlock[] {
-    return [...this.pools.values()]
-      .filter((pool) => pool !== except)
-      .flatMap((pool) => Object.values(pool.journal.states.pool().context.users).map((user) => user.map))
+    const others = [...this.pools.values()].filter((pool) => pool !== except)
+    const away = [...this.#away].flatMap(([name, blocks]) => (name === except.name ? [] : blocks))
+    return [...away, ...others.flatMap((pool) => blocksOf(pool.journal.deciding))]
   }
 
   /** Brings the host's users in line with all pools. Effects wait for it. */
@@ -120,7 +129,23 @@ export class Daemon {
    * Marks and lays out a pool, and imports it (DESIGN D19). Runs again where it was interrupted.
    * @returns the operation; that of an earlier time when the same command was given before
    */
-  async install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
+  install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
+    return this.#alone(name, () => this.#install(name, dataset, asked))
+  }
+
+  /** A pool is installed, imported, exported or given up by one command at a time. */
+  async #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#changing.get(name) ?? Promise.resolve()
+    const mine = before.then(work, work)
+    this.#changing.set(name, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#changing.get(name) === mine) this.#changing.delete(name)
+    }
+  }
+
+  async #install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
     const facts = await this.ports.host.zfs.pool(name)
     if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool list shows what is there; zpool create makes one)`)
     if (dataset !== null && !dataset.startsWith(`${name}/`)) {
@@ -155,7 +180,11 @@ export class Daemon {
     await pool.ended(op.id, 'pool')
   }
 
-  async uninstall(name: string, asked: Asked): Promise<void> {
+  uninstall(name: string, asked: Asked): Promise<void> {
+    return this.#alone(name, () => this.#uninstall(name, asked))
+  }
+
+  async #uninstall(name: string, asked: Asked): Promise<void> {
     if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', 'export the pool first')
     const facts = await this.ports.host.zfs.pool(name)
     if (!facts?.active) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} is not installed`)
@@ -186,11 +215,13 @@ export class Daemon {
       throw error
     }
     this.pools.set(name, pool)
+    this.#away.delete(name)
     return pool
   }
 
   async #drop(pool: Pool): Promise<void> {
     this.pools.delete(pool.name)
+    this.#away.set(pool.name, blocksOf(pool.journal.states))
     await pool.detach()
   }
 
@@ -203,11 +234,21 @@ export class Daemon {
     for (const report of this.#early.values()) if (report.pool === pool.name) pool.report(report)
     const { previous } = await pool.ready(asked)
     this.problems.delete(pool.name)
+    this.#noteSharedIds(pool)
     this.#publishNames()
     const cts = previous === 'daemon-died' ? remaining(pool.journal.states) : autostart ? plan(pool.journal.states) : []
     if (cts.length === 0) return
     if (previous !== 'daemon-died') await pool.journal.note('pool', { type: 'AutostartPlanned', cts })
     pool.inBackground('autostart was interrupted', () => this.#autostart(pool, cts))
+  }
+
+  /** A pool from elsewhere may bring ids that are taken here: its containers run, and the admin is told. */
+  #noteSharedIds(pool: Pool): void {
+    const foreign = this.foreignBlocks(pool)
+    const shared = Object.entries(pool.journal.states.pool().context.users)
+      .filter(([, { map }]) => foreign.some(({ first, count }) => first < map.first + map.count && map.first < first + count))
+      .map(([name]) => name)
+    if (shared.length > 0) this.problems.set(`${pool.name} ids`, `users that share host ids with another pool: ${shared.join(', ')}`)
   }
 
   async #autostart(pool: Pool, cts: readonly string[]): Promise<void> {
@@ -228,7 +269,11 @@ export class Daemon {
     await this.bus.run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
   }
 
-  async import(name: string, autostart: boolean, asked = this.asked('boot', 'pool import', { name })): Promise<void> {
+  import(name: string, autostart: boolean, asked = this.asked('boot', 'pool import', { name })): Promise<void> {
+    return this.#alone(name, () => this.#import(name, autostart, asked))
+  }
+
+  async #import(name: string, autostart: boolean, asked: Asked): Promise<void> {
     if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
     const facts = await this.ports.host.zfs.pool(name)
     if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool import shows what could be imported)`)
@@ -265,7 +310,11 @@ export class Daemon {
   }
 
   /** @returns the operation; that of an earlier time when the same command was given before */
-  async export(name: string, options: { force: boolean; stopContainers: boolean }, asked: Asked): Promise<string | null> {
+  export(name: string, options: ExportOptions, asked: Asked): Promise<string | null> {
+    return this.#alone(name, () => this.#export(name, options, asked))
+  }
+
+  async #export(name: string, options: ExportOptions, asked: Asked): Promise<string | null> {
     const pool = this.pool(name)
     if (pool.journal.unavailable === null) {
       const op = await closePool(this, pool, options, asked)
@@ -276,6 +325,7 @@ export class Daemon {
     await this.ports.host.materialise.forgetPool(name).catch((error) => this.#warn(name, error, 'derived state was left behind'))
     await this.#trySyncUsers()
     this.problems.delete(name)
+    this.problems.delete(`${name} ids`)
     this.#publishNames()
     return asked.op
   }

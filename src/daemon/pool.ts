@@ -245,7 +245,9 @@ export class Pool {
       return
     }
     const report = this.#reports.get(ctIdOf(ct))
-    if (report && report.run === ct.context.run?.name && report.last !== 'started') this.report(report)
+    const { run } = ct.context
+    if (!report || report.run !== run?.name) return
+    if (report.last !== 'started' || report.initPid !== run.evidence?.initPid) this.report(report)
   }
 
   #forget(ct: CtState): void {

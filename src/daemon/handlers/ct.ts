@@ -37,7 +37,9 @@ export function ctHandlers(daemon: Daemon): HandlersOf<
   const run = async (pool: Pool, command: CtCommand, name: string, params: Params, call: Call): Promise<Accepted> => {
     refuseWhileStopping(daemon)
     const ask = asked(daemon, call, name, params)
-    return await daemon.bus.run(pool, ask, (view) => decideCt(view, command, ask), waiting(call, params.meta))
+    // Ids are chosen at the moment of the decision: another pool's creation may be on its way, too.
+    const now = (): CtCommand => (command.type === 'ct.create' ? { ...command, foreignBlocks: daemon.foreignBlocks(pool) } : command)
+    return await daemon.bus.run(pool, ask, (view) => decideCt(view, now(), ask), waiting(call, params.meta))
   }
   const simple = (type: 'ct.freeze' | 'ct.unfreeze') => async (params: { id: string; meta?: Meta | undefined }, call: Call) => {
     const { pool, ctid } = locate(daemon, params.id)
@@ -154,7 +156,7 @@ function base(daemon: Daemon, pool: Pool, ctid: string, user: string | undefined
     ctid,
     user: user ?? null,
     group: '/default',
-    foreignBlocks: daemon.foreignBlocks(pool),
+    foreignBlocks: [],
   } as const
 }
 
