@@ -43,7 +43,7 @@ export class VirtualTime {
         resolve()
       }
       this.#order += 1
-      const timer: Timer = { life, wake, due: this.now + Math.max(0, ms), order: this.#order }
+      const timer: Timer = { life, wake, due: this.now + Math.ceil(Math.max(0, ms)), order: this.#order }
       this.#timers.push(timer)
       signal?.addEventListener('abort', abort, { once: true })
     })

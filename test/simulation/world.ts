@@ -61,6 +61,8 @@ export type WorldOptions = {
 export type WorldCopy = { readonly now: number; readonly machine: MachineState; readonly disks: DisksCopy }
 
 const EPOCH_MS = Date.UTC(2026, 0, 5)
+/** A monitor that died in a reboot is noticed within ten seconds. */
+const REST_MS = 12_000
 /** A simulated hour in which nothing comes to rest is a hang. */
 const PATIENCE_MS = 3_600_000
 
@@ -342,7 +344,7 @@ export class World {
   /** Lets everything come to rest: no operation is open but those in doubt, and nothing is about to happen. */
   async settle(): Promise<void> {
     await this.wait(() => !this.#isBusy(), 'operations do not end')
-    await this.pass(2000)
+    await this.pass(REST_MS)
     await this.wait(() => !this.#isBusy(), 'operations do not end')
   }
 

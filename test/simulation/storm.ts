@@ -1,0 +1,313 @@
+/**
+ * A random life of a host, from one seed: commands on a handful of containers, waited for or racing each
+ * other; containers that end, reboot and die; faults of host and disks; daemons killed and power cut at any
+ * boundary; time that passes. Now and then the weather clears, everything comes to rest, and all invariants
+ * must hold (invariants.ts); what was acknowledged must be in the log for ever.
+ *
+ * A failure is told by its seed and the story of what happened, oldest first.
+ */
+import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
+import { type Action, type Boundary, NOTHING } from './boundary.ts'
+import { problems } from './invariants.ts'
+import { Random } from './random.ts'
+import { TAR, tarImage, ZFS, zfsImage } from './verbs.ts'
+import { type Request, World } from './world.ts'
+
+export type Storm = {
+  readonly wrong: readonly string[]
+  readonly story: readonly string[]
+  readonly counts: Counts
+}
+export type Counts = { commands: number; crashes: number; faults: number; checks: number }
+
+const CTS = ['a', 'b', 'c', 'd', 'e'] as const
+const DISTRIBUTIONS = ['busybox', 'debian'] as const
+const MODES = ['stop', 'shutdown', 'kill'] as const
+
+type Command = { method: MethodName; params: MethodInput<MethodName> }
+
+/** One command, mostly one that makes sense. */
+function command(chance: Random, pools: readonly string[]): Command {
+  const id = chance.pick(CTS)
+  const timeoutSeconds = chance.pick([0, 5, 60])
+  const made: readonly (() => Command)[] = [
+    () => creation(chance, id, chance.pick(pools)),
+    () => creation(chance, id, chance.pick(pools)),
+    () => ({ method: 'ct.start', params: { id } }),
+    () => ({ method: 'ct.start', params: { id } }),
+    () => ({ method: 'ct.start', params: { id } }),
+    () => ({ method: 'ct.stop', params: { id, mode: chance.pick(MODES), timeoutSeconds } }),
+    () => ({ method: 'ct.stop', params: { id, mode: chance.pick(MODES), timeoutSeconds } }),
+    () => ({ method: 'ct.restart', params: { id, mode: chance.pick(MODES), timeoutSeconds } }),
+    () => ({ method: 'ct.freeze', params: { id } }),
+    () => ({ method: 'ct.unfreeze', params: { id } }),
+    () => ({ method: 'ct.delete', params: { id, force: chance.chance(0.6) } }),
+    () => ({ method: 'ct.set', params: { id, set: setting(chance) } }),
+    () => ({ method: 'trash.prune', params: {} }),
+    () => ({ method: 'pool.export', params: { name: chance.pick(pools), force: chance.chance(0.5) } }),
+    () => ({ method: 'pool.import', params: { name: chance.pick(pools) } }),
+    () => ({ method: 'pool.import', params: { name: chance.pick(pools) } }),
+    () => ({ method: 'ct.list', params: {} }),
+    () => ({ method: 'healthcheck', params: {} }),
+    () => ({ method: 'history.list', params: {} }),
+  ]
+  return chance.pick(made)()
+}
+
+function creation(chance: Random, id: string, pool: string): Command {
+  const from = chance.below(5)
+  if (from === 0) return { method: 'ct.import', params: { id, pool, file: chance.pick([TAR, ZFS]) } }
+  if (from === 1)
+    return { method: 'ct.new', params: { id, pool, distribution: 'x', version: '1', skipImage: true } }
+  return { method: 'ct.new', params: { id, pool, distribution: chance.pick(DISTRIBUTIONS) } }
+}
+
+function setting(chance: Random): MethodInput<'ct.set'>['set'] {
+  if (chance.chance(0.4)) return { hostname: `host${chance.below(3)}` }
+  return { autostart: chance.chance(0.7) ? { priority: chance.below(5), delay: 0 } : null }
+}
+
+class Weather {
+  readonly #world: World
+  readonly #chance: Random
+  readonly counts: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0 }
+  readonly wrong: string[] = []
+  readonly #acknowledged: { pool: string; op: string; what: string }[] = []
+  readonly #open: Request[] = []
+  #keys = 0
+
+  constructor(world: World, chance: Random) {
+    this.#world = world
+    this.#chance = chance
+  }
+
+  async prepare(): Promise<void> {
+    const { machine } = this.#world
+    machine.addZpool('tank')
+    machine.putFile(TAR, tarImage)
+    machine.putFile(ZFS, zfsImage)
+    if (this.#chance.chance(0.3)) machine.addZpool('deep')
+    await this.#world.boot()
+    for (const name of Object.keys(machine.state.zpools)) await this.#world.must('pool.install', { name })
+  }
+
+  get #pools(): string[] {
+    return Object.keys(this.#world.machine.state.zpools)
+  }
+
+  /** One thing that happens. */
+  async step(): Promise<void> {
+    const chance = this.#chance
+    const roll = chance.below(100)
+    if (!this.#world.isUp) return await this.#recover()
+    if (roll < 45) await this.#command()
+    else if (roll < 52) await this.#race()
+    else if (roll < 55) await this.#hang()
+    else if (roll < 67) this.#insideContainer()
+    else if (roll < 77) await this.#world.pass(chance.below(8000))
+    else if (roll < 84) this.#storm()
+    else if (roll < 92) this.#crashSoon()
+    else if (roll < 94) await this.#upkeep()
+    else await this.check()
+  }
+
+  #send({ method, params }: Command): Request {
+    this.#keys += 1
+    this.counts.commands += 1
+    const meta = { key: `key-of-${this.#keys}-of-the-storm` }
+    const request = this.#world.send(method, { ...params, meta } as never)
+    this.#open.push(request)
+    return request
+  }
+
+  async #command(): Promise<void> {
+    const request = this.#send(command(this.#chance, this.#pools))
+    if (this.#chance.chance(0.5)) await this.#world.wait(() => request.answered, 'the storm waits')
+    else await this.#world.pass(this.#chance.below(50))
+  }
+
+  /** Several admins at once. */
+  async #race(): Promise<void> {
+    for (let i = 2 + this.#chance.below(4); i > 0 && this.#world.isUp; i--) {
+      this.#send(command(this.#chance, this.#pools))
+      if (this.#chance.chance(0.5)) await this.#world.pass(this.#chance.below(30))
+    }
+  }
+
+  /** A call that never answers: only a kill, or the daemon's death, ends its operation. */
+  async #hang(): Promise<void> {
+    let hung = false
+    this.#world.plan = ({ what, phase }) => {
+      if (
+        hung ||
+        phase !== 'before' ||
+        !/^(lxc\.|images\.|zfs\.(create|clone|rename))/.test(what) ||
+        what === 'lxc.inspect'
+      )
+        return NOTHING
+      hung = true
+      this.counts.faults += 1
+      return { do: 'hang' }
+    }
+    this.#send(command(this.#chance, this.#pools))
+    await this.#world.pass(5000)
+    this.#world.plan = () => NOTHING
+    if (!hung || !this.#world.isUp) return
+    for (const id of CTS) this.#send({ method: 'ct.stop', params: { id, mode: 'kill' } })
+    await this.#world.pass(5000)
+    if (this.#world.isUp) this.#world.kill()
+  }
+
+  /** Something inside of a container ends it. */
+  #insideContainer(): void {
+    const { machine } = this.#world
+    const running = Object.values(machine.state.containers).filter(
+      ({ state }) => state === 'running' || state === 'frozen',
+    )
+    if (running.length === 0) return
+    const { pool, id, ctid, state } = this.#chance.pick(running)
+    const how =
+      state === 'frozen' ? 'crash' : this.#chance.pick(['stop', 'reboot', 'reboot', 'crash'] as const)
+    this.#world.tell(`${pool}:${ctid} ${how}s from inside`)
+    if (this.#chance.chance(0.2)) machine.setStubborn(id, this.#chance.chance(0.5))
+    machine.containerExits({ pool, id }, how)
+  }
+
+  /** For some time, any call may fail. */
+  #storm(): void {
+    const until = this.#world.met + 5 + this.#chance.below(40)
+    const odds = this.#chance.pick([0.02, 0.1, 0.3])
+    this.#world.tell(`bad weather (${odds}) until #${until}`)
+    this.#world.plan = (boundary) => {
+      if (boundary.n > until) this.#world.plan = () => NOTHING
+      if (boundary.n > until || !this.#chance.chance(odds)) return NOTHING
+      this.counts.faults += 1
+      return this.#fault(boundary)
+    }
+  }
+
+  #fault({ where, phase }: Boundary): Action {
+    const chance = this.#chance
+    if (where === 'log') {
+      const fault = chance.pick(['unknown-applied', 'unknown-lost', 'full', 'io'] as const)
+      return phase === 'before' ? { do: 'disk', fault } : NOTHING
+    }
+    if (chance.chance(0.7)) return { do: 'fail' }
+    return {
+      do: 'error',
+      code: chance.pick(['E_FAILED', 'E_NO_SPACE', 'E_BUSY']),
+      failure: chance.pick(['permanent', 'transient']),
+    }
+  }
+
+  /** The daemon or its host dies at one of the next boundaries. */
+  #crashSoon(): void {
+    const at = this.#world.met + 1 + this.#chance.below(60)
+    const power = this.#chance.chance(0.35)
+    const orphan = this.#chance.chance(0.5)
+    this.#world.plan = ({ n }) => (n === at ? { do: power ? 'power-cut' : 'kill', orphan } : NOTHING)
+  }
+
+  /** After a death: orphans may finish, containers may end, and a daemon starts; it may die again. */
+  async #recover(): Promise<void> {
+    const { machine } = this.#world
+    this.counts.crashes += 1
+    this.#harvest()
+    this.#world.plan = () => NOTHING
+    if (this.#chance.chance(0.4)) machine.finishHelpers()
+    if (this.#chance.chance(0.3)) this.#insideContainer()
+    if (this.#chance.chance(0.2)) this.#world.powerCut()
+    if (this.#chance.chance(0.3)) this.#crashSoon()
+    await this.#world.boot()
+  }
+
+  async #upkeep(): Promise<void> {
+    const pool = this.#world.daemon.pools.get(this.#chance.pick(this.#pools))
+    if (!pool || pool.journal.unavailable !== null) return
+    const seal = this.#chance.chance(0.5)
+    this.#world.tell(seal ? `${pool.name} seals its segment` : `${pool.name} caches its states`)
+    await this.#world.until((seal ? pool.upkeep.seal() : pool.upkeep.save()).catch(() => {}))
+  }
+
+  /** Remembers what was acknowledged. */
+  #harvest(): void {
+    for (const request of this.#open.splice(0)) {
+      const { op, result, position } = (request.result ?? {}) as {
+        op?: string | null
+        result?: string
+        position?: string | null
+      }
+      if (!request.answered || request.error || !op || result !== 'done' || !position) continue
+      this.#acknowledged.push({ pool: position.split(':')[0] ?? '', op, what: request.method })
+    }
+  }
+
+  /** Clear weather: everything comes to rest, then all must be well. */
+  async check(): Promise<void> {
+    const world = this.#world
+    world.plan = () => NOTHING
+    while (!world.isUp) await this.#recover()
+    world.plan = () => NOTHING
+    await this.#reimport()
+    await world.settle()
+    await this.#settleDoubts()
+    this.#harvest()
+    this.counts.checks += 1
+    world.tell('check')
+    const found = (await problems(world)).filter((problem) => !isHarmless(problem))
+    this.wrong.push(...found, ...this.#forgotten())
+  }
+
+  /** A pool that could not be imported in bad weather is imported by the admin. */
+  async #reimport(): Promise<void> {
+    const { daemon, machine } = this.#world
+    for (const name of Object.keys(machine.state.zpools)) {
+      if (daemon.pools.has(name)) continue
+      const { error } = await this.#world.call('pool.import', { name })
+      if (error && error.code !== 'E_POOL_IMPORTED')
+        this.wrong.push(`${name} cannot be imported: ${error.message}`)
+    }
+    this.#world.defects.splice(
+      0,
+      this.#world.defects.length,
+      ...this.#world.defects.filter((it) => !it.includes('could not be imported')),
+    )
+  }
+
+  /** What bad weather left in doubt is settled in clear weather by `op retry` alone. */
+  async #settleDoubts(): Promise<void> {
+    const world = this.#world
+    for (const pool of world.daemon.pools.values()) {
+      for (const { context } of [pool.journal.states.pool(), ...pool.journal.states.all()]) {
+        if (context.op?.pending?.inDoubt) await world.call('op.retry', { op: context.op.id })
+      }
+    }
+    await world.settle()
+  }
+
+  #forgotten(): string[] {
+    return this.#acknowledged.flatMap(({ pool, op, what }) => {
+      for (const { event } of this.#world.disks.named(pool).rows()) {
+        if (event.type === 'OperationFinished' && event.op === op) return []
+      }
+      return [`${what} (${op}) was acknowledged and is not in the log of ${pool}`]
+    })
+  }
+}
+
+/** Derived state that could not be removed goes with the next daemon. */
+const isHarmless = (problem: string): boolean => problem.endsWith('left over')
+
+export async function storm(seed: bigint, steps = 60): Promise<Storm> {
+  const chance = new Random(seed ^ 0x5eedn)
+  const world = new World({ seed, scrambled: chance.chance(0.85), caching: chance.chance(0.5) })
+  const weather = new Weather(world, chance)
+  try {
+    await weather.prepare()
+    for (let i = 0; i < steps && weather.wrong.length === 0; i++) await weather.step()
+    if (weather.wrong.length === 0) await weather.check()
+  } catch (error) {
+    weather.wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  }
+  return { wrong: [...weather.wrong, ...world.defects], story: world.story, counts: weather.counts }
+}
