@@ -13,16 +13,21 @@ import type { NewEvent } from '../events/types/envelope.ts'
 import { eventVersions, type Fact } from '../events/types/events.ts'
 import { ctOfStream, type StreamId } from '../events/types/ids.ts'
 import { consequences } from './consequences.ts'
+import { type CtState, containerMachine } from './container/machine.ts'
 import type { Draft, Minting, View } from './draft.ts'
-import { containerMachine, type CtState } from './container/machine.ts'
 import { lifeOf } from './life.ts'
 import type { Operation } from './operation.ts'
-import { poolMachine, type PoolState } from './pool/machine.ts'
-import { IllegalFact, step, type Seen, type Wanted } from './step.ts'
+import { type PoolState, poolMachine } from './pool/machine.ts'
+import { IllegalFact, type Seen, step, type Wanted } from './step.ts'
 
 export type { Draft, Minting, View } from './draft.ts'
 
-export type Finished = { stream: StreamId; op: string; result: 'done' | 'failed' | 'undone'; error: string | null }
+export type Finished = {
+  stream: StreamId
+  op: string
+  result: 'done' | 'failed' | 'undone'
+  error: string | null
+}
 export type Requested = { stream: StreamId; wanted: Wanted }
 
 export type Advanced = {
@@ -32,7 +37,17 @@ export type Advanced = {
   readonly finished: readonly Finished[]
 }
 
-const AT_REST = ['absent', 'stopped', 'running', 'rebooting', 'frozen', 'gone', 'closed', 'importing', 'active']
+const AT_REST = [
+  'absent',
+  'stopped',
+  'running',
+  'rebooting',
+  'frozen',
+  'gone',
+  'closed',
+  'importing',
+  'active',
+]
 
 class Batch {
   readonly events: NewEvent[] = []
@@ -80,7 +95,13 @@ class Batch {
     if (!stepped.handled) throw new IllegalFact(seen.type, lifeOf(before))
     this.states.set(draft.stream, stepped.state)
     for (const wanted of stepped.wanted) this.#intend(draft.stream, wanted, event.id)
-    for (const next of consequences(this, draft.stream, before, seen, this.states.get(draft.stream) ?? before)) {
+    for (const next of consequences(
+      this,
+      draft.stream,
+      before,
+      seen,
+      this.states.get(draft.stream) ?? before,
+    )) {
       this.take({ ...next, by: event.id, ...(event.op === undefined ? {} : { op: event.op }) })
     }
   }
@@ -132,9 +153,13 @@ class Batch {
 const rests = (state: PoolState | CtState, op: Operation): boolean =>
   AT_REST.includes(lifeOf(state)) && !(lifeOf(state) === 'importing' && op.command === 'pool import')
 
-const trashRests = (state: PoolState | CtState): boolean => !('pruning' in state.context) || state.context.pruning.length === 0
+const trashRests = (state: PoolState | CtState): boolean =>
+  !('pruning' in state.context) || state.context.pruning.length === 0
 
-function resultOf(op: Operation, life: string): { result: 'done' | 'failed' | 'undone'; error: string | null } {
+function resultOf(
+  op: Operation,
+  life: string,
+): { result: 'done' | 'failed' | 'undone'; error: string | null } {
   if (op.error === null) return { result: 'done', error: null }
   return { result: life === 'gone' ? 'undone' : 'failed', error: op.error }
 }

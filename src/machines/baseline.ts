@@ -2,9 +2,9 @@
  * The whole state of a stream in the domain's own versioned schema: what a segment opens with and what a
  * cache keeps. Never XState's form. `schema` rises when the shape does, with an upcaster here.
  */
-import { containerMachine, type CtState } from './container/machine.ts'
+import { type CtState, containerMachine } from './container/machine.ts'
 import { phaseOf, valueOf } from './life.ts'
-import { poolMachine, type PoolState } from './pool/machine.ts'
+import { type PoolState, poolMachine } from './pool/machine.ts'
 
 export const BASELINE_SCHEMA = 1
 /** Rises with every change that makes old caches wrong: a machine redrawn, a context reshaped. */
@@ -29,7 +29,8 @@ export function baselineOf(state: PoolState | CtState): Baseline {
 }
 
 function value(baseline: Baseline): Record<string, ReturnType<typeof valueOf>> {
-  if (baseline.schema > BASELINE_SCHEMA) throw new Error(`baseline schema ${baseline.schema} is newer than this daemon`)
+  if (baseline.schema > BASELINE_SCHEMA)
+    throw new Error(`baseline schema ${baseline.schema} is newer than this daemon`)
   return Object.fromEntries(Object.entries(baseline.phases).map(([name, path]) => [name, valueOf(path)]))
 }
 

@@ -2,10 +2,11 @@
  * What a fact of one stream means for the pool's stream, in the same commit: an image that a creation
  * published, a container that lies in the trash, a user that goes with its last container.
  */
-import type { Evidence } from '../events/types/intents.ts'
+
 import { ctOfStream, type StreamId } from '../events/types/ids.ts'
-import type { Draft, View } from './draft.ts'
+import type { Evidence } from '../events/types/intents.ts'
 import type { CtState } from './container/machine.ts'
+import type { Draft, View } from './draft.ts'
 import { exists } from './life.ts'
 import type { PendingIntent } from './operation.ts'
 import type { PoolState } from './pool/machine.ts'
@@ -51,7 +52,18 @@ function installed(view: View, ct: CtState, pending: PendingIntent, evidence: un
   return [
     {
       stream: 'pool',
-      fact: { type: 'ImageInstalled', key, guid, repository, distribution, version, arch, vendor, variant, sha256 },
+      fact: {
+        type: 'ImageInstalled',
+        key,
+        guid,
+        repository,
+        distribution,
+        version,
+        arch,
+        vendor,
+        variant,
+        sha256,
+      },
     },
   ]
 }
@@ -59,7 +71,12 @@ function installed(view: View, ct: CtState, pending: PendingIntent, evidence: un
 function trashed(ct: CtState): Draft[] {
   const { identity, trash, dataset } = ct.context
   if (!identity || trash === null || dataset === null) return []
-  return [{ stream: 'pool', fact: { type: 'TrashAdded', name: trash, guid: dataset, ct: identity.id, ctid: identity.ctid } }]
+  return [
+    {
+      stream: 'pool',
+      fact: { type: 'TrashAdded', name: trash, guid: dataset, ct: identity.id, ctid: identity.ctid },
+    },
+  ]
 }
 
 /** A user that is not standalone goes with its last container. */
@@ -69,7 +86,12 @@ function abandoned(view: View, ct: CtState): Draft[] {
   const user = view.pool().context.users[identity.user]
   if (!user || user.standalone) return []
   for (const other of view.cts()) {
-    if (other.context.identity?.id !== identity.id && other.context.identity?.user === identity.user && exists(other)) return []
+    if (
+      other.context.identity?.id !== identity.id &&
+      other.context.identity?.user === identity.user &&
+      exists(other)
+    )
+      return []
   }
   return [{ stream: 'pool', fact: { type: 'UserDeleted', name: identity.user } }]
 }

@@ -24,10 +24,12 @@ export function valueOf(path: string): Value {
   return rest.length === 0 ? name : { [name]: valueOf(rest.join('/')) }
 }
 
-const region = (state: PoolState | CtState, name: string): Value => (state.value as Record<string, Value>)[name] ?? ''
+const region = (state: PoolState | CtState, name: string): Value =>
+  (state.value as Record<string, Value>)[name] ?? ''
 
 /** First part of the life region: `creating`, `stopped`, `active` … */
-export const lifeOf = (state: PoolState | CtState): string => pathOf(region(state, 'life')).split('/')[0] ?? ''
+export const lifeOf = (state: PoolState | CtState): string =>
+  pathOf(region(state, 'life')).split('/')[0] ?? ''
 
 /** Whole path of a region, such as `creating/cloning`. */
 export const phaseOf = (state: PoolState | CtState, name = 'life'): string => pathOf(region(state, name))
@@ -36,4 +38,5 @@ export const isGone = (state: CtState): boolean => lifeOf(state) === 'gone'
 /** Alive for `ls` and for the uniqueness of its ctid: neither unborn nor gone. */
 export const exists = (state: CtState): boolean => !['absent', 'gone'].includes(lifeOf(state))
 /** Something of it runs or may run. */
-export const mayRun = (state: CtState): boolean => state.context.run !== null || state.context.nextRun !== null
+export const mayRun = (state: CtState): boolean =>
+  state.context.run !== null || state.context.nextRun !== null

@@ -18,7 +18,12 @@ export type PendingIntent = {
   readonly inDoubt: string | null
 }
 
-export type DoneStep = { readonly intent: string; readonly kind: IntentKind; readonly args: unknown; readonly evidence: unknown }
+export type DoneStep = {
+  readonly intent: string
+  readonly kind: IntentKind
+  readonly args: unknown
+  readonly evidence: unknown
+}
 
 export type Operation = {
   readonly id: string

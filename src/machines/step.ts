@@ -74,7 +74,11 @@ export function wantedOf(actions: readonly Collected[]): Wanted[] {
  *          unhandled fact leaves the very same state object
  * @pure
  */
-export function step<M extends AnyStateMachine>(machine: M, state: SnapshotFrom<M>, fact: Seen): Stepped<SnapshotFrom<M>> {
+export function step<M extends AnyStateMachine>(
+  machine: M,
+  state: SnapshotFrom<M>,
+  fact: Seen,
+): Stepped<SnapshotFrom<M>> {
   const { scope, collected } = scopeOf(machine)
   collected.length = 0
   const next = machine.transition(state, fact, scope) as SnapshotFrom<M>

@@ -82,7 +82,8 @@ export const intents = {
   snapshot: (c: CtContext) =>
     want(c.op, () => ({ kind: 'dataset.snapshot', args: { ...must(c.staging, 'staging'), name: 'base' } })),
   publishImage: (c: CtContext) => want(c.op, () => publish(c, `image/${repositoryImage(c).key}`, true)),
-  discard: (c: CtContext) => want(c.op, () => ({ kind: 'dataset.destroy', args: must(c.staging, 'staging') })),
+  discard: (c: CtContext) =>
+    want(c.op, () => ({ kind: 'dataset.destroy', args: must(c.staging, 'staging') })),
   clone: (c: CtContext) => want(c.op, (intent) => cloneRequest(c, `staging/${intent}`)),
   publish: (c: CtContext) => want(c.op, () => publish(c, `ct/${ref(c).ctid}`, false)),
   undo: (c: CtContext) => want(c.op, () => undoRequest(c)),
@@ -99,11 +100,16 @@ export const intents = {
     }),
   freeze: (c: CtContext) =>
     want(c.op, () => ({ kind: 'lxc.freeze', args: { ...ref(c), run: must(c.run, 'run').name } })),
-  thaw: (c: CtContext) => want(c.op, () => ({ kind: 'lxc.thaw', args: { ...ref(c), run: must(c.run, 'run').name } })),
+  thaw: (c: CtContext) =>
+    want(c.op, () => ({ kind: 'lxc.thaw', args: { ...ref(c), run: must(c.run, 'run').name } })),
   trash: (c: CtContext) =>
     want(c.op, () => ({
       kind: 'dataset.trash',
-      args: { from: `ct/${ref(c).ctid}`, to: `trash/${must(c.trash, 'trash name')}`, guid: must(c.dataset, 'dataset') },
+      args: {
+        from: `ct/${ref(c).ctid}`,
+        to: `trash/${must(c.trash, 'trash name')}`,
+        guid: must(c.dataset, 'dataset'),
+      },
     })),
 } satisfies Record<string, (c: CtContext) => Wanted>
 
@@ -122,7 +128,10 @@ function unpackArgs(c: CtContext): IntentArgs<'image.unpack'> {
 function receiveRequest(c: CtContext, dataset: string): IntentRequest {
   if (c.source?.from === 'file') {
     const { path, datasets, snapshots } = c.source.file
-    return { kind: 'image.receive', args: { file: path, sha256: null, dataset, contents: { datasets, snapshots } } }
+    return {
+      kind: 'image.receive',
+      args: { file: path, sha256: null, dataset, contents: { datasets, snapshots } },
+    }
   }
   return { kind: 'image.receive', args: { ...must(c.archive, 'archive'), dataset, contents: null } }
 }

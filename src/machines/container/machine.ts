@@ -9,7 +9,7 @@
  * state that asked for it, with the intent pending, and recovery settles it. A failed creation turns round
  * and undoes its steps, newest first; a failed start ends stopped, a failed stop where it was.
  */
-import { assign, setup, type SnapshotFrom } from 'xstate'
+import { assign, type SnapshotFrom, setup } from 'xstate'
 import type { RunEvidence } from '../../events/types/intents.ts'
 import { begin, doubted, failed, intended, isAwaited, nextToUndo, retried, succeeded } from '../operation.ts'
 import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
@@ -49,7 +49,11 @@ const base = setup({
       const key = context.source?.from === 'repository' ? context.source.image.key : ''
       return { image: { key, guid } }
     }),
-    published: assign(({ context }) => ({ dataset: must(context.staging, 'staging').guid, staging: null, archive: null })),
+    published: assign(({ context }) => ({
+      dataset: must(context.staging, 'staging').guid,
+      staging: null,
+      archive: null,
+    })),
     planRun: assign(({ event }) => {
       const { run, timeoutSeconds } = of(event, 'CtStartRequested')
       return { nextRun: { name: run, timeoutSeconds }, lostAt: null, lostRebooting: false }
@@ -85,7 +89,11 @@ const base = setup({
     adopt: assign(({ context, event }) => ({
       run: { ...must(context.run, 'run'), evidence: of(event, 'CtAdopted').evidence },
     })),
-    ended: assign(({ event }) => ({ ...ENDED, nextRun: null, lastExit: { target: 'stop' as const, t: event.meta.t } })),
+    ended: assign(({ event }) => ({
+      ...ENDED,
+      nextRun: null,
+      lastExit: { target: 'stop' as const, t: event.meta.t },
+    })),
     notStarted: assign({ nextRun: null, stop: null }),
     endedForRestart: assign(ENDED),
     /** A start that was overtaken by the stop may have made a run all the same: it keeps its name. */
@@ -124,13 +132,22 @@ const base = setup({
       return source.from === 'file' && source.file.format === 'zfs'
     },
     archiveIsStream: ({ context, event }) =>
-      isAwaited(context.op, event) && context.source?.from === 'repository' && context.source.image.format === 'zfs',
+      isAwaited(context.op, event) &&
+      context.source?.from === 'repository' &&
+      context.source.image.format === 'zfs',
     empty: ({ context, event }) => isAwaited(context.op, event) && context.source?.from === 'empty',
     imageExisted: ({ context, event }) =>
-      event.type === 'EffectSucceeded' && isAwaited(context.op, event) && (event.evidence as { existing?: boolean }).existing === true,
+      event.type === 'EffectSucceeded' &&
+      isAwaited(context.op, event) &&
+      (event.evidence as { existing?: boolean }).existing === true,
     nothingToUndo: ({ context, event }) => {
-      if (event.type === 'EffectFailed') return isAwaited(context.op, event) && nextToUndo(failed(context.op, event)) === null
-      return event.type === 'EffectSucceeded' && isAwaited(context.op, event) && nextToUndo(succeeded(context.op, event)) === null
+      if (event.type === 'EffectFailed')
+        return isAwaited(context.op, event) && nextToUndo(failed(context.op, event)) === null
+      return (
+        event.type === 'EffectSucceeded' &&
+        isAwaited(context.op, event) &&
+        nextToUndo(succeeded(context.op, event)) === null
+      )
     },
     /** News of an earlier run can arrive late: it says nothing about this one. */
     thisRun: ({ context, event }) => isThisRun(context, event),
@@ -152,7 +169,10 @@ const base = setup({
 
 /** `asks` names the kind of the intent, for the diagram: it hangs on the function that makes the intent. */
 const intend = (asks: string, make: (c: CtContext) => Wanted) =>
-  ({ type: 'effect', params: Object.assign(({ context }: { context: CtContext }) => make(context), { asks }) }) as const
+  ({
+    type: 'effect',
+    params: Object.assign(({ context }: { context: CtContext }) => make(context), { asks }),
+  }) as const
 
 /** Creation turns round on the first failure; with nothing made yet it is over at once. */
 const orUndo = [

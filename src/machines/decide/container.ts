@@ -1,12 +1,23 @@
 /** Decisions about containers: create, import, start, stop, restart, freeze, unfreeze, set, delete. */
 import type { CtIdentity, CtSettings, IdBlock, ImageSource } from '../../events/types/config.ts'
 import type { EventData, Fact } from '../../events/types/events.ts'
-import { ctStream, ctidSchema } from '../../events/types/ids.ts'
-import type { Draft } from '../draft.ts'
+import { ctidSchema, ctStream } from '../../events/types/ids.ts'
 import type { CtState } from '../container/machine.ts'
+import type { Draft } from '../draft.ts'
 import { exists, lifeOf } from '../life.ts'
 import { freeBlock } from '../pool/context.ts'
-import { accept, type Asked, busyRefusal, can, ctRefusal, type Decision, type DecideView, noop, refuse, streamOf } from './decision.ts'
+import {
+  type Asked,
+  accept,
+  busyRefusal,
+  can,
+  ctRefusal,
+  type DecideView,
+  type Decision,
+  noop,
+  refuse,
+  streamOf,
+} from './decision.ts'
 
 export type CreateCommand = {
   readonly type: 'ct.create'
@@ -45,14 +56,26 @@ export type CtCommand =
 /** @pure */
 export function decideCt(view: DecideView, command: CtCommand, asked: Asked): Decision {
   const pool = view.pool()
-  const open = ['active', 'importing'].includes(lifeOf(pool)) || (lifeOf(pool) === 'exporting' && command.type === 'ct.stop')
+  const open =
+    ['active', 'importing'].includes(lifeOf(pool)) ||
+    (lifeOf(pool) === 'exporting' && command.type === 'ct.stop')
   if (!open) {
-    return refuse('pool', asked, { code: 'E_POOL_DISABLED', kind: 'refused', message: `the pool is disabled (state: ${lifeOf(pool)})` })
+    return refuse('pool', asked, {
+      code: 'E_POOL_DISABLED',
+      kind: 'refused',
+      message: `the pool is disabled (state: ${lifeOf(pool)})`,
+    })
   }
   if (command.type === 'ct.create') return create(view, command, asked)
   const ct = view.byCtid(command.ctid)
-  if (!ct) return refuse('pool', asked, { code: 'E_CT_NOT_FOUND', kind: 'not-found', message: 'container not found' })
-  if (ct.context.op && !supersedes(command)) return refuse(streamOf(ct), asked, busyRefusal(pool.context.pool ?? '', ct))
+  if (!ct)
+    return refuse('pool', asked, {
+      code: 'E_CT_NOT_FOUND',
+      kind: 'not-found',
+      message: 'container not found',
+    })
+  if (ct.context.op && !supersedes(command))
+    return refuse(streamOf(ct), asked, busyRefusal(pool.context.pool ?? '', ct))
   switch (command.type) {
     case 'ct.start':
       return start(ct, command, asked)
@@ -94,7 +117,11 @@ function create(view: DecideView, command: CreateCommand, asked: Asked): Decisio
     return refuse('pool', asked, { code: 'E_CTID', kind: 'invalid', message })
   }
   if (view.byCtid(ctid)) {
-    return refuse('pool', asked, { code: 'E_CT_EXISTS', kind: 'refused', message: `container ${pool.context.pool}:${ctid} already exists` })
+    return refuse('pool', asked, {
+      code: 'E_CT_EXISTS',
+      kind: 'refused',
+      message: `container ${pool.context.pool}:${ctid} already exists`,
+    })
   }
   const user = userFor(view, command)
   if (!user) {
@@ -124,7 +151,10 @@ function imageOnPool(view: DecideView, source: ImageSource): ImageSource {
   return image ? { from: 'pool', key: source.image.key, guid: image.guid } : source
 }
 
-function userFor(view: DecideView, command: CreateCommand): { name: string; map: IdBlock; drafts: Draft[] } | null {
+function userFor(
+  view: DecideView,
+  command: CreateCommand,
+): { name: string; map: IdBlock; drafts: Draft[] } | null {
   const { context } = view.pool()
   const name = command.user ?? ownUser(view, command.ctid)
   const known = context.users[name]
@@ -152,19 +182,42 @@ function ownUser(view: DecideView, ctid: string): string {
 function start(ct: CtState, command: Extract<CtCommand, { type: 'ct.start' }>, asked: Asked): Decision {
   if (lifeOf(ct) === 'running') return noop(streamOf(ct), asked, 'the container is running')
   const { run, timeoutSeconds } = command
-  return gated(ct, asked, { type: 'CtStartRequested', run, timeoutSeconds }, 'start not available', 'E_CT_START')
+  return gated(
+    ct,
+    asked,
+    { type: 'CtStartRequested', run, timeoutSeconds },
+    'start not available',
+    'E_CT_START',
+  )
 }
 
-function stop(pool: string, ct: CtState, command: Extract<CtCommand, { type: 'ct.stop' }>, asked: Asked): Decision {
+function stop(
+  pool: string,
+  ct: CtState,
+  command: Extract<CtCommand, { type: 'ct.stop' }>,
+  asked: Asked,
+): Decision {
   if (lifeOf(ct) === 'stopped') return noop(streamOf(ct), asked, 'the container is stopped')
   const { mode, timeoutSeconds } = command
   if (lifeOf(ct) === 'frozen' && mode === 'shutdown') {
-    return refuse(streamOf(ct), asked, ctRefusal(ct, 'E_CT_FROZEN', 'The container is frozen, unable to shutdown'))
+    return refuse(
+      streamOf(ct),
+      asked,
+      ctRefusal(ct, 'E_CT_FROZEN', 'The container is frozen, unable to shutdown'),
+    )
   }
-  const fact: Fact = { type: 'CtStopRequested', mode: lifeOf(ct) === 'frozen' ? 'kill' : mode, timeoutSeconds }
+  const fact: Fact = {
+    type: 'CtStopRequested',
+    mode: lifeOf(ct) === 'frozen' ? 'kill' : mode,
+    timeoutSeconds,
+  }
   if (!can(ct, fact)) {
     const text = 'container not running'
-    return refuse(streamOf(ct), asked, ct.context.op ? busyRefusal(pool, ct) : ctRefusal(ct, 'E_CT_NOT_RUNNING', text))
+    return refuse(
+      streamOf(ct),
+      asked,
+      ct.context.op ? busyRefusal(pool, ct) : ctRefusal(ct, 'E_CT_NOT_RUNNING', text),
+    )
   }
   const decision = accept(streamOf(ct), asked, [fact])
   const superseded = ct.context.op
@@ -172,7 +225,11 @@ function stop(pool: string, ct: CtState, command: Extract<CtCommand, { type: 'ct
   const end: Draft = {
     stream: streamOf(ct),
     op: superseded.id,
-    fact: { type: 'OperationFinished', result: 'failed', error: `superseded by '${asked.cli ?? asked.command}'` },
+    fact: {
+      type: 'OperationFinished',
+      result: 'failed',
+      error: `superseded by '${asked.cli ?? asked.command}'`,
+    },
   }
   return { ...decision, drafts: [end, ...decision.drafts] }
 }
@@ -180,10 +237,15 @@ function stop(pool: string, ct: CtState, command: Extract<CtCommand, { type: 'ct
 function set(ct: CtState, wanted: EventData<'CtConfigSet'>['set'], asked: Asked): Decision {
   const { settings } = ct.context
   const old: Record<string, unknown> = {}
-  if (wanted.autostart !== undefined && !same(wanted.autostart, settings.autostart)) old['autostart'] = settings.autostart
-  if (wanted.hostname !== undefined && wanted.hostname !== settings.hostname) old['hostname'] = settings.hostname
-  const attrs = Object.entries(wanted.attrs ?? {}).filter(([name, value]) => (settings.attrs[name] ?? null) !== value)
-  if (attrs.length > 0) old['attrs'] = Object.fromEntries(attrs.map(([name]) => [name, settings.attrs[name] ?? null]))
+  if (wanted.autostart !== undefined && !same(wanted.autostart, settings.autostart))
+    old['autostart'] = settings.autostart
+  if (wanted.hostname !== undefined && wanted.hostname !== settings.hostname)
+    old['hostname'] = settings.hostname
+  const attrs = Object.entries(wanted.attrs ?? {}).filter(
+    ([name, value]) => (settings.attrs[name] ?? null) !== value,
+  )
+  if (attrs.length > 0)
+    old['attrs'] = Object.fromEntries(attrs.map(([name]) => [name, settings.attrs[name] ?? null]))
   if (Object.keys(old).length === 0) return noop(streamOf(ct), asked, 'nothing changes')
   const fact = { type: 'CtConfigSet', set: wanted, old } as Fact
   return gated(ct, asked, fact, 'the container cannot be changed now', 'E_CT_STATE')
@@ -195,8 +257,18 @@ const same = (a: CtSettings['autostart'], b: CtSettings['autostart']): boolean =
 function remove(ct: CtState, force: boolean, asked: Asked): Decision {
   const stopped = lifeOf(ct) === 'stopped'
   if (!stopped && !force && exists(ct)) {
-    return refuse(streamOf(ct), asked, ctRefusal(ct, 'E_CT_RUNNING', 'the container is running, use -f to stop and delete it'))
+    return refuse(
+      streamOf(ct),
+      asked,
+      ctRefusal(ct, 'E_CT_RUNNING', 'the container is running, use -f to stop and delete it'),
+    )
   }
   const trash = `${ct.context.identity?.ctid}.${asked.op}`
-  return gated(ct, asked, { type: 'CtDeleteRequested', trash, force }, 'the container has to be stopped', 'E_CT_STATE')
+  return gated(
+    ct,
+    asked,
+    { type: 'CtDeleteRequested', trash, force },
+    'the container has to be stopped',
+    'E_CT_STATE',
+  )
 }

@@ -8,8 +8,8 @@
 import type { Actor } from '../../events/types/actor.ts'
 import type { Fact } from '../../events/types/events.ts'
 import { ctStream, type StreamId } from '../../events/types/ids.ts'
-import type { Draft, View } from '../draft.ts'
 import type { CtState } from '../container/machine.ts'
+import type { Draft, View } from '../draft.ts'
 import { exists, lifeOf, phaseOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'
 import type { Seen } from '../step.ts'
@@ -38,8 +38,18 @@ export type Refusal = {
 
 export type Decision =
   | { readonly is: 'accepted'; readonly stream: StreamId; readonly drafts: readonly Draft[] }
-  | { readonly is: 'noop'; readonly stream: StreamId; readonly drafts: readonly Draft[]; readonly why: string }
-  | { readonly is: 'refused'; readonly stream: StreamId; readonly drafts: readonly Draft[]; readonly refusal: Refusal }
+  | {
+      readonly is: 'noop'
+      readonly stream: StreamId
+      readonly drafts: readonly Draft[]
+      readonly why: string
+    }
+  | {
+      readonly is: 'refused'
+      readonly stream: StreamId
+      readonly drafts: readonly Draft[]
+      readonly refusal: Refusal
+    }
 
 export type DecideView = View & { byCtid(ctid: string): CtState | undefined }
 
@@ -53,12 +63,20 @@ export function accept(stream: StreamId, asked: Asked, facts: readonly (Fact | D
     op: asked.op,
     key: asked.key,
   }
-  const drafts = facts.map((fact): Draft => ({ op: asked.op, by: asked.op, ...('stream' in fact ? fact : { stream, fact }) }))
+  const drafts = facts.map(
+    (fact): Draft => ({ op: asked.op, by: asked.op, ...('stream' in fact ? fact : { stream, fact }) }),
+  )
   return { is: 'accepted', stream, drafts: [command, ...drafts] }
 }
 
 export function noop(stream: StreamId, asked: Asked, why: string): Decision {
-  const draft: Draft = { stream, id: asked.op, op: asked.op, key: asked.key, fact: { type: 'CommandNoop', ...commandData(asked), why } }
+  const draft: Draft = {
+    stream,
+    id: asked.op,
+    op: asked.op,
+    key: asked.key,
+    fact: { type: 'CommandNoop', ...commandData(asked), why },
+  }
   return { is: 'noop', stream, drafts: [draft], why }
 }
 
@@ -77,7 +95,10 @@ export function refuse(stream: StreamId, asked: Asked, refusal: Refusal): Decisi
 const CT_COMMANDS: readonly [string, Fact][] = [
   ['start', { type: 'CtStartRequested', run: '', timeoutSeconds: 1 }],
   ['stop', { type: 'CtStopRequested', mode: 'stop', timeoutSeconds: 1 }],
-  ['restart', { type: 'CtRestartRequested', mode: 'stop', timeoutSeconds: 1, startTimeoutSeconds: 1, run: '' }],
+  [
+    'restart',
+    { type: 'CtRestartRequested', mode: 'stop', timeoutSeconds: 1, startTimeoutSeconds: 1, run: '' },
+  ],
   ['freeze', { type: 'CtFreezeRequested' }],
   ['unfreeze', { type: 'CtThawRequested' }],
   ['del', { type: 'CtDeleteRequested', trash: '', force: false }],
@@ -87,7 +108,8 @@ const CT_COMMANDS: readonly [string, Fact][] = [
 const probeMeta = { id: '', t: 0, op: null }
 
 /** Would the machine handle the fact now? @pure */
-export const can = (state: CtState | PoolState, fact: Fact): boolean => state.can({ ...fact, meta: probeMeta } as Seen)
+export const can = (state: CtState | PoolState, fact: Fact): boolean =>
+  state.can({ ...fact, meta: probeMeta } as Seen)
 
 /**
  * The commands that a container's state allows now, as one types them; with an operation under way, the
@@ -114,7 +136,9 @@ export function ctRefusal(ct: CtState, code: string, text: string): Refusal {
 /** A container that is busy names the operation that holds it, as the reference does its lock holder. */
 export function busyRefusal(pool: string, ct: CtState): Refusal {
   const { op, identity } = ct.context
-  const holder = op?.pending?.inDoubt ? `${op.command}, in doubt since: ${op.pending.inDoubt}` : `${op?.command}`
+  const holder = op?.pending?.inDoubt
+    ? `${op.command}, in doubt since: ${op.pending.inDoubt}`
+    : `${op?.command}`
   const way = op?.pending?.inDoubt ? `see osctl op show ${op.id}` : `osctl op show ${op?.id}`
   return ctRefusal(ct, 'E_BUSY', `container ${pool}:${identity?.ctid} is held by '${holder}' (${way})`)
 }

@@ -2,24 +2,57 @@
 import type { EventData, Fact } from '../../events/types/events.ts'
 import { exists, lifeOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'
-import { accept, type Asked, can, type Decision, type DecideView, noop, type Refusal, refuse } from './decision.ts'
+import {
+  type Asked,
+  accept,
+  can,
+  type DecideView,
+  type Decision,
+  noop,
+  type Refusal,
+  refuse,
+} from './decision.ts'
 
-export const DEFAULT_ID_RANGE = { name: 'default', startId: 1_000_000, blockSize: 65_536, blockCount: 65_520 } as const
+export const DEFAULT_ID_RANGE = {
+  name: 'default',
+  startId: 1_000_000,
+  blockSize: 65_536,
+  blockCount: 65_520,
+} as const
 
 export type PoolCommand =
-  | { readonly type: 'pool.install'; readonly pool: string; readonly dataset: string | null; readonly repository: string }
+  | {
+      readonly type: 'pool.install'
+      readonly pool: string
+      readonly dataset: string | null
+      readonly repository: string
+    }
   | { readonly type: 'pool.uninstall' }
   | { readonly type: 'pool.export'; readonly force: boolean; readonly stopContainers: boolean }
   | { readonly type: 'pool.set'; readonly set: EventData<'PoolConfigSet'>['set'] }
   | { readonly type: 'repo.add'; readonly name: string; readonly url: string }
   | { readonly type: 'repo.delete'; readonly name: string }
   | { readonly type: 'repo.set'; readonly name: string; readonly enabled: boolean }
-  | { readonly type: 'trash.prune'; readonly names: readonly string[]; readonly why: 'command' | 'age' | 'space' }
+  | {
+      readonly type: 'trash.prune'
+      readonly names: readonly string[]
+      readonly why: 'command' | 'age' | 'space'
+    }
 
-const refusal = (code: string, message: string, kind: Refusal['kind'] = 'refused'): Refusal => ({ code, kind, message })
+const refusal = (code: string, message: string, kind: Refusal['kind'] = 'refused'): Refusal => ({
+  code,
+  kind,
+  message,
+})
 
 /** Commands about what lies on the pool: they need its log open and its datasets mounted. */
-const NEED_IMPORTED: readonly PoolCommand['type'][] = ['pool.set', 'repo.add', 'repo.delete', 'repo.set', 'trash.prune']
+const NEED_IMPORTED: readonly PoolCommand['type'][] = [
+  'pool.set',
+  'repo.add',
+  'repo.delete',
+  'repo.set',
+  'trash.prune',
+]
 
 /** @pure */
 export function decidePool(view: DecideView, command: PoolCommand, asked: Asked): Decision {
@@ -51,17 +84,29 @@ export function decidePool(view: DecideView, command: PoolCommand, asked: Asked)
 }
 
 function gated(pool: PoolState, asked: Asked, fact: Fact, text: string): Decision {
-  if (!can(pool, fact)) return refuse('pool', asked, refusal('E_POOL_STATE', `${text} (state: ${lifeOf(pool)})`))
+  if (!can(pool, fact))
+    return refuse('pool', asked, refusal('E_POOL_STATE', `${text} (state: ${lifeOf(pool)})`))
   return accept('pool', asked, [fact])
 }
 
-function install(pool: PoolState, command: Extract<PoolCommand, { type: 'pool.install' }>, asked: Asked): Decision {
+function install(
+  pool: PoolState,
+  command: Extract<PoolCommand, { type: 'pool.install' }>,
+  asked: Asked,
+): Decision {
   if (pool.context.op) return noop('pool', asked, 'the installation goes on where it was')
   const facts: Fact[] = []
-  if (!pool.context.idRanges[DEFAULT_ID_RANGE.name]) facts.push({ type: 'IdRangeCreated', ...DEFAULT_ID_RANGE })
-  if (!pool.context.repositories['default']) facts.push({ type: 'RepositoryAdded', name: 'default', url: command.repository })
+  if (!pool.context.idRanges[DEFAULT_ID_RANGE.name])
+    facts.push({ type: 'IdRangeCreated', ...DEFAULT_ID_RANGE })
+  if (!pool.context.repositories['default'])
+    facts.push({ type: 'RepositoryAdded', name: 'default', url: command.repository })
   const fact: Fact = { type: 'PoolInstallRequested', pool: command.pool, dataset: command.dataset }
-  if (!can(pool, fact)) return refuse('pool', asked, refusal('E_POOL_STATE', `pool ${command.pool} is already installed (state: ${lifeOf(pool)})`))
+  if (!can(pool, fact))
+    return refuse(
+      'pool',
+      asked,
+      refusal('E_POOL_STATE', `pool ${command.pool} is already installed (state: ${lifeOf(pool)})`),
+    )
   return accept('pool', asked, [...facts, fact])
 }
 
@@ -71,13 +116,20 @@ function set(pool: PoolState, wanted: EventData<'PoolConfigSet'>['set'], asked: 
   for (const name of ['parallelStart', 'parallelStop'] as const) {
     if (wanted[name] !== undefined && wanted[name] !== config[name]) old[name] = config[name]
   }
-  const attrs = Object.entries(wanted.attrs ?? {}).filter(([name, value]) => (config.attrs[name] ?? null) !== value)
-  if (attrs.length > 0) old['attrs'] = Object.fromEntries(attrs.map(([name]) => [name, config.attrs[name] ?? null]))
+  const attrs = Object.entries(wanted.attrs ?? {}).filter(
+    ([name, value]) => (config.attrs[name] ?? null) !== value,
+  )
+  if (attrs.length > 0)
+    old['attrs'] = Object.fromEntries(attrs.map(([name]) => [name, config.attrs[name] ?? null]))
   if (Object.keys(old).length === 0) return noop('pool', asked, 'nothing changes')
   return accept('pool', asked, [{ type: 'PoolConfigSet', set: wanted, old }])
 }
 
-function exportPool(view: DecideView, command: Extract<PoolCommand, { type: 'pool.export' }>, asked: Asked): Decision {
+function exportPool(
+  view: DecideView,
+  command: Extract<PoolCommand, { type: 'pool.export' }>,
+  asked: Asked,
+): Decision {
   const running = [...view.cts()].filter((ct) => exists(ct) && ct.context.run !== null)
   if (running.length > 0 && !command.force) {
     const names = running.slice(0, 5).map((ct) => ct.context.identity?.ctid)
@@ -85,7 +137,12 @@ function exportPool(view: DecideView, command: Extract<PoolCommand, { type: 'poo
     return refuse('pool', asked, refusal('E_POOL_RUNNING', message))
   }
   const { force, stopContainers } = command
-  return gated(view.pool(), asked, { type: 'PoolExportRequested', force, stopContainers }, 'the pool cannot be exported now')
+  return gated(
+    view.pool(),
+    asked,
+    { type: 'PoolExportRequested', force, stopContainers },
+    'the pool cannot be exported now',
+  )
 }
 
 function repository(
@@ -101,14 +158,20 @@ function repository(
   }
   if (!known) return refuse('pool', asked, refusal('E_REPO_NOT_FOUND', 'repository not found', 'not-found'))
   if (command.type === 'repo.delete') {
-    if (name === 'default') return refuse('pool', asked, refusal('E_REPO_DEFAULT', 'the default repository can only be disabled'))
+    if (name === 'default')
+      return refuse('pool', asked, refusal('E_REPO_DEFAULT', 'the default repository can only be disabled'))
     return gated(pool, asked, { type: 'RepositoryDeleted', name }, 'the pool is disabled')
   }
-  if (known.enabled === command.enabled) return noop('pool', asked, `the repository is ${known.enabled ? 'enabled' : 'disabled'}`)
+  if (known.enabled === command.enabled)
+    return noop('pool', asked, `the repository is ${known.enabled ? 'enabled' : 'disabled'}`)
   return gated(pool, asked, { type: 'RepositorySet', name, enabled: command.enabled }, 'the pool is disabled')
 }
 
-function prune(pool: PoolState, command: Extract<PoolCommand, { type: 'trash.prune' }>, asked: Asked): Decision {
+function prune(
+  pool: PoolState,
+  command: Extract<PoolCommand, { type: 'trash.prune' }>,
+  asked: Asked,
+): Decision {
   const names = [...new Set(command.names)].filter((name) => pool.context.trash[name])
   if (names.length === 0) return noop('pool', asked, 'the trash bin is empty')
   return gated(pool, asked, { type: 'TrashPruneRequested', names, why: command.why }, 'the pool is disabled')

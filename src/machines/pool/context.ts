@@ -4,11 +4,21 @@ import type { EventData, FactOf } from '../../events/types/events.ts'
 import { type Operation, want } from '../operation.ts'
 import type { Seen, Wanted } from '../step.ts'
 
-export type User = { readonly range: string; readonly block: number; readonly map: IdBlock; readonly standalone: boolean }
+export type User = {
+  readonly range: string
+  readonly block: number
+  readonly map: IdBlock
+  readonly standalone: boolean
+}
 export type IdRange = { readonly startId: number; readonly blockSize: number; readonly blockCount: number }
 export type Repository = { readonly url: string; readonly enabled: boolean }
 export type Image = Omit<EventData<'ImageInstalled'>, 'key'>
-export type TrashEntry = { readonly guid: string; readonly ct: string; readonly ctid: string; readonly trashedAt: number }
+export type TrashEntry = {
+  readonly guid: string
+  readonly ct: string
+  readonly ctid: string
+  readonly trashedAt: number
+}
 type Table<T> = Readonly<Record<string, T>>
 
 export type PoolContext = {
@@ -21,7 +31,11 @@ export type PoolContext = {
   readonly repositories: Table<Repository>
   readonly images: Table<Image>
   readonly trash: Table<TrashEntry>
-  readonly config: { readonly parallelStart: number; readonly parallelStop: number; readonly attrs: Table<string> }
+  readonly config: {
+    readonly parallelStart: number
+    readonly parallelStop: number
+    readonly attrs: Table<string>
+  }
   /** Trash entries that the present pruning still has to destroy. */
   readonly pruning: readonly string[]
   readonly autostart: readonly string[]
@@ -94,7 +108,10 @@ function imageOf(fact: FactOf<'ImageInstalled'>): Image {
   return { guid, repository, distribution, version, arch, vendor, variant, sha256 }
 }
 
-function withPoolConfig(config: PoolContext['config'], set: EventData<'PoolConfigSet'>['set']): PoolContext['config'] {
+function withPoolConfig(
+  config: PoolContext['config'],
+  set: EventData<'PoolConfigSet'>['set'],
+): PoolContext['config'] {
   const attrs: Record<string, string> = { ...config.attrs }
   for (const [name, value] of Object.entries(set.attrs ?? {})) {
     if (value === null) delete attrs[name]
@@ -115,7 +132,9 @@ export function freeBlock(
 ): { block: number; map: IdBlock } | null {
   const range = c.idRanges[rangeName]
   if (!range) return null
-  const taken = [...Object.values(c.users).map((user) => user.map), ...foreign].sort((a, b) => a.first - b.first)
+  const taken = [...Object.values(c.users).map((user) => user.map), ...foreign].sort(
+    (a, b) => a.first - b.first,
+  )
   let block = 0
   for (const { first, count } of taken) {
     const start = range.startId + block * range.blockSize
@@ -134,7 +153,8 @@ export const poolIntents = {
       const scoped = c.dataset !== null && c.dataset !== c.pool ? c.dataset : null
       return { kind: 'pool.mark', args: { active: true, dataset: scoped } }
     }),
-  unmark: (c: PoolContext) => want(c.op, () => ({ kind: 'pool.mark', args: { active: false, dataset: null } })),
+  unmark: (c: PoolContext) =>
+    want(c.op, () => ({ kind: 'pool.mark', args: { active: false, dataset: null } })),
   destroy: (c: PoolContext) =>
     want(c.op, () => {
       const name = c.pruning[0] ?? ''

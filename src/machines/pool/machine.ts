@@ -5,8 +5,17 @@
  * On a crash: an import that did not reach PoolClosed is simply followed by the next PoolOpened, whatever
  * the state was; an installation is taken up at its pending intent, `active=yes` being the last.
  */
-import { assign, setup, type SnapshotFrom } from 'xstate'
-import { begin, doubted, failed, intended, isAwaited, type Operation, retried, succeeded } from '../operation.ts'
+import { assign, type SnapshotFrom, setup } from 'xstate'
+import {
+  begin,
+  doubted,
+  failed,
+  intended,
+  isAwaited,
+  type Operation,
+  retried,
+  succeeded,
+} from '../operation.ts'
 import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
 import { emptyPool, type PoolContext, poolIntents, reduceEntities } from './context.ts'
 
@@ -56,7 +65,10 @@ const base = setup({
 
 /** `asks` names the kind of the intent, for the diagram: it hangs on the function that makes the intent. */
 const intend = (asks: string, make: (c: PoolContext) => Wanted) =>
-  ({ type: 'effect', params: Object.assign(({ context }: { context: PoolContext }) => make(context), { asks }) }) as const
+  ({
+    type: 'effect',
+    params: Object.assign(({ context }: { context: PoolContext }) => make(context), { asks }),
+  }) as const
 
 const entity = { actions: 'entity' } as const
 const reopen = { target: '#pool.life.importing', actions: 'opened' } as const
