@@ -230,6 +230,17 @@ describe('id blocks', () => {
     assert.notEqual(first('web', w), first('other', w))
   })
 
+  test('of a user that stands alone are used by the container of its name, and stay when it goes', () => {
+    const w = world()
+    const map = { first: 1_000_000 + 65_536 * 7, count: 65_536 }
+    w.tell('pool', { type: 'UserCreated', name: 'web', range: 'default', block: 7, map, standalone: true })
+    has(w, 'web')
+    assert.deepEqual(w.get('web').context.map, map)
+    w.when(remove('web'))
+    w.settle()
+    assert.ok(w.pool().context.users['web'])
+  })
+
   test('run out with a refusal', () => {
     const w = world()
     const all = { first: 1_000_000, count: 65_536 * 65_520 }
