@@ -55,10 +55,19 @@ enter() {
 if [ "${CLEAN_ROOT_BASE:-}" ]; then enter "$CLEAN_ROOT_BASE" "$CLEAN_ROOT_SCRATCH"; fi
 
 need mmdebstrap util-linux git
-take_lock
-archive_open
-base=$(cached clean-root "$(key "$(versions_of "${PACKAGES[@]}")" "$(declare -f clean_build)")" clean_build)
-exec 9>&-
+# A root that is there already needs no lock, so this does not wait for a build of the image.
+base_key() { key "$(versions_of "${PACKAGES[@]}")" "$(declare -f clean_build)"; }
+base=
+if [ -n "$(find "$CACHE/apt/fetched" -mmin -$LISTS_MAX_AGE_MINUTES 2>/dev/null)" ]; then
+    archive_open
+    base=$CACHE/clean-root/$(base_key)
+fi
+if [ ! -d "$base" ]; then
+    take_lock
+    archive_open
+    base=$(cached clean-root "$(base_key)" clean_build)
+    exec 9>&-
+fi
 
 scratch=$(mktemp -d)
 trap 'rmdir "$scratch"' EXIT
