@@ -2,7 +2,7 @@
  * Derived host state (DESIGN D11): compare what is wanted with what is there, and apply. Nothing of it is
  * recorded and all of it may be deleted: the next start or the next start of the daemon makes it again.
  */
-import { chmod, copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HostError, type MaterialisePort, type ZfsPort } from '../host.ts'
 import { makeCgroup } from './cgroup.ts'
@@ -66,11 +66,11 @@ async function homePidOne(options: MaterialiseOptions): Promise<void> {
   options.log(`pid 1 was in cgroup ${cgroup}; it is in / now, for LXC builds its cgroups below it`)
 }
 
+/** By rename: a shell may be reading the script that is there. */
 async function copyHooks(options: MaterialiseOptions): Promise<void> {
   const target = at.hooksDirectory(options.paths)
   for (const name of await readdir(options.hooks)) {
-    await copyFile(join(options.hooks, name), join(target, name))
-    await chmod(join(target, name), 0o755)
+    await writeWhole(join(target, name), await readFile(join(options.hooks, name), 'utf8'), 0o755)
   }
 }
 

@@ -213,8 +213,8 @@ export function linuxZfs(run: EffectRunner): ZfsPort {
       if (options.mount) await mount(name)
     },
     async clone(snapshot, name, properties, fence) {
-      // A clone is made unmounted, whatever its properties will be: the caller mounts it.
-      await zfs(['clone', '-u', ...assignments(properties), checked(snapshot), checked(name)], fence)
+      // `zfs clone` has no -u (2.3): it mounts unless canmount=noauto is among the properties.
+      await zfs(['clone', ...assignments(properties), checked(snapshot), checked(name)], fence)
     },
     async snapshot(name, fence) {
       await zfs(['snapshot', checked(name)], fence)

@@ -20,6 +20,7 @@ const padded = (size: number): number => Math.ceil(size / BLOCK) * BLOCK
 export class TarFilter extends Transform {
   readonly #tree: ArchiveTree
   #pending: Buffer = Buffer.alloc(0)
+  #out: Buffer[] = []
   /** Bytes of data still to come, and whether they go through. */
   #data = 0
   #keep = true
@@ -42,6 +43,7 @@ export class TarFilter extends Transform {
     try {
       this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
       while (this.#step());
+      this.#pass()
       done()
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)))
@@ -52,6 +54,12 @@ export class TarFilter extends Transform {
     const between = this.#pending.length === 0 && this.#data === 0 && this.#raw.length === 0
     if (this.#ended) done()
     else done(new TarError(between ? 'it is truncated: it has no end mark' : 'it is truncated'))
+  }
+
+  /** Passes on what one piece of input gave, at once: a write for each header would cost more than the data. */
+  #pass(): void {
+    if (this.#out.length > 0) this.push(Buffer.concat(this.#out))
+    this.#out = []
   }
 
   #take(length: number): Buffer {
@@ -75,12 +83,12 @@ export class TarFilter extends Transform {
   #passData(): boolean {
     const piece = this.#take(Math.min(this.#data, this.#pending.length))
     this.#data -= piece.length
-    if (this.#keep && piece.length > 0) this.push(piece)
+    if (this.#keep && piece.length > 0) this.#out.push(piece)
     return piece.length > 0
   }
 
   #passSparseMap(block: Buffer): void {
-    if (this.#keep) this.push(block)
+    if (this.#keep) this.#out.push(block)
     this.#sparse = goesOn(block)
     if (!this.#sparse) this.#data = this.#afterMap
   }
@@ -90,7 +98,7 @@ export class TarFilter extends Transform {
     if (isZero(block)) {
       if (this.#raw.length > 0) throw new TarError('an extension header describes nothing')
       this.#ended = true
-      this.push(Buffer.alloc(2 * BLOCK))
+      this.#out.push(Buffer.alloc(2 * BLOCK))
       return
     }
     const header = parseHeader(block)
@@ -108,7 +116,7 @@ export class TarFilter extends Transform {
     this.#extension = null
     if (header.type === 'global') {
       checkGlobal(data)
-      this.push(Buffer.concat([block, whole]))
+      this.#out.push(Buffer.concat([block, whole]))
       return true
     }
     if (this.#raw.length > 16) throw new TarError('an entry has too many extension headers')
@@ -121,8 +129,8 @@ export class TarFilter extends Transform {
     const entry = joinEntry(header, this.#extensions)
     this.#keep = this.#tree.add(entry) === 'keep'
     if (this.#keep) {
-      for (const raw of this.#raw) this.push(raw)
-      this.push(block)
+      for (const raw of this.#raw) this.#out.push(raw)
+      this.#out.push(block)
       this.result.entries++
       this.result.bytes += entry.size
     } else this.result.skippedDevices++
