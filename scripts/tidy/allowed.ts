@@ -57,7 +57,7 @@ export const ADAPTERS: readonly Adapter[] = [
   { path: 'src/rpc/peer.ts', may: ['disk'], why: '/proc of the process at the other end' },
   {
     path: 'src/cli/',
-    may: ['process', 'disk', 'processes', 'timers', 'clock', 'random'],
+    may: ['process', 'disk', 'processes', 'timers', 'clock'],
     why: 'osctl is a program on a terminal: no rule is in it, and nobody simulates it',
   },
   {

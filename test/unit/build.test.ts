@@ -135,9 +135,9 @@ test('osctl is thin: no schemas, no machines, no native module', {
 }, async () => {
   const out = join(treeOf({}), 'dist')
   await build({ out, entries: { osctl: 'bin/osctl.ts' } })
-  const packages = readFileSync(join(out, 'LICENSES'), 'utf8').match(/^\S+ \d+\.\d+\.\d+ \(/gm)
+  const packages = readFileSync(join(out, 'LICENSES'), 'utf8').match(/^\S+ \d+\.\d+\.\d+ \(/gm) ?? []
   assert.deepEqual(
-    packages?.map((line) => line.split(' ')[0]),
-    ['commander'],
+    packages.filter((line) => !line.startsWith('commander ')),
+    [],
   )
 })
