@@ -33,7 +33,7 @@ while [ $# -gt 0 ]; do
 done
 
 images_key() {
-    key "$(version_of busybox-static)" "$(versions_of "${DEBIAN_PACKAGES[@]}")" "$(cat "$SOURCES")" \
+    key "$(version_of busybox-static)" "$(versions_of "${DEBIAN_PACKAGES[@]}")" "$(mirrors)" \
         "${DEBIAN_MASKED[@]}" "$VENDOR/$VARIANT/$ARCH" \
         "$(cd "$OS_DIR/images/busybox" && find . -type f | LC_ALL=C sort | xargs tail -n +1)" \
         "$(recipe images_build debootstrap busybox_root debian_root image_epoch image_add repository_index index_entry)"

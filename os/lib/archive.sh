@@ -98,6 +98,9 @@ versions_of() {
     cat "$answer"
 }
 
+# The mirrors, for a key: what a root gets as its sources list.
+mirrors() { sed 's/ \[signed-by=[^]]*\]//' "$SOURCES"; }
+
 # version_of PACKAGE: the version that Debian 13 has now.
 version_of() { versions_of "$1" | awk -v name="$1" '$1 == name { print $2 }'; }
 
@@ -116,5 +119,5 @@ debootstrap() {
         --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
         "$@" "$SUITE" "$root" "$SOURCES"
     rm -f "$root"/etc/apt/apt.conf.d/99mmdebstrap "$root"/etc/dpkg/dpkg.cfg.d/99mmdebstrap
-    grep -v '@' "$SOURCES" | sed 's/ \[signed-by=[^]]*\]//; s/ contrib$//' >"$root/etc/apt/sources.list" || true
+    mirrors | sed '/@/d; s/ contrib$//' >"$root/etc/apt/sources.list"
 }

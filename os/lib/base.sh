@@ -7,7 +7,7 @@ packages() { sed 's/#.*//' "$OS_DIR/packages" | xargs; }
 
 base_key() {
     # shellcheck disable=SC2046  # a list of words
-    key "$(packages)" "$(versions_of $(packages))" "$(cat "$SOURCES")" "$(recipe base_build debootstrap)" "${SLIM[@]}"
+    key "$(packages)" "$(versions_of $(packages))" "$(mirrors)" "$(recipe base_build debootstrap)" "${SLIM[@]}"
 }
 
 base_build() {

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# need PACKAGE…: installs the Debian packages that are missing, without a question. Debian 12 and 13.
+# Debian packages that a script needs, on Debian 12 and 13.
 
+# need PACKAGE…: installs those that are missing, without a question.
 need() {
     local missing=() package
     for package in "$@"; do
@@ -14,6 +15,15 @@ need() {
     apt_quietly install --yes --no-install-recommends "${missing[@]}" || die "cannot install: ${missing[*]}"
 }
 
+# apt_quietly ARGUMENT…: apt-get, heard only when it fails. Waits while another apt works.
 apt_quietly() {
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" </dev/null >&2
+    local log
+    log=$(mktemp)
+    if apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" </dev/null >"$log" 2>&1 9>&-; then
+        rm -f "$log"
+    else
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
 }

@@ -194,7 +194,7 @@ export class Machine {
   /** Types on the serial console. */
   async typeOnConsole(text: string): Promise<void> {
     const socket = await dial(join(this.dir, 'console.sock'))
-    socket.end(text)
+    socket.resume().end(text)
     await once(socket, 'close')
   }
 

@@ -1,0 +1,185 @@
+/**
+ * The whole path on real ZFS and real LXC: a pool, two containers, files inside, a reboot from inside, a
+ * power cut, and everything back by replay. Then the daemon is killed while containers run and while a
+ * helper works. One machine, one story; each step is a test of its own and relies on those before it.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { boot, createDisk, type Machine, scratch } from './driver.ts'
+
+const MINUTE = 60_000
+const directory = scratch()
+const disk = createDisk(`${directory}/tank.img`, 8)
+let machine: Machine
+let bootIdBefore = ''
+
+async function start(): Promise<void> {
+  machine = boot({ dir: directory, disks: [disk] })
+  await machine.waitForBoot()
+  await machine.waitUntilSucceeds('osctl ping')
+}
+
+const osctl = (command: string, timeoutMs = 5 * MINUTE): Promise<string> => machine.succeeds(`osctl ${command}`, { timeoutMs })
+const column = async (ctid: string, name: string): Promise<string> => (await osctl(`ct show -H -o ${name} ${ctid}`)).trim()
+const inside = (ctid: string, command: string): Promise<string> => osctl(`ct exec ${ctid} sh -c '${command}'`)
+
+async function until(what: string, done: () => Promise<boolean>, timeoutMs = 2 * MINUTE): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  while (!(await done())) {
+    assert.ok(Date.now() < deadline, `${what}: not within ${timeoutMs / 1000} s`)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+}
+
+before(start, { timeout: 5 * MINUTE })
+after(async () => {
+  await machine.kill()
+})
+
+describe('the whole path, on real ZFS and real LXC', { timeout: 40 * MINUTE }, () => {
+  it('installs a pool', async () => {
+    await machine.succeeds('zpool create -O xattr=sa tank /dev/vdb')
+    await osctl('pool install tank')
+    assert.equal((await osctl('pool show -H -o state tank')).trim(), 'active')
+    const files = await machine.succeeds('ls /tank/events')
+    assert.deepEqual(files.trim().split('\n'), ['log.db', 'log.db-wal'], 'no -shm: the log is opened exclusively')
+  })
+
+  it('creates busybox and debian from the repository of the image, each with an id block of its own', async () => {
+    await osctl('ct new --distribution busybox bb')
+    await osctl('ct new --distribution debian deb', 10 * MINUTE)
+    const blocks = (await osctl('ct ls -H -o uid_map')).trim().split('\n')
+    assert.equal(new Set(blocks).size, 2)
+    const owners = await machine.succeeds("zfs mount tank/ct/bb; stat -c '%u:%g' /tank/ct/bb/private/bin")
+    assert.match(owners, /0:0/, 'ids on disk are unshifted')
+  })
+
+  it('creates a second busybox by clone', async () => {
+    await osctl('ct new --distribution busybox bb2')
+    assert.match(await machine.succeeds('zfs get -H -o value origin tank/ct/bb2'), /tank\/image\/.*@base/)
+  })
+
+  it('starts both, confined by AppArmor, with the values of LXCFS', async () => {
+    await osctl('ct start bb')
+    await osctl('ct start deb')
+    for (const ctid of ['bb', 'deb']) {
+      assert.match(await inside(ctid, 'cat /proc/1/attr/current'), /osctl-ct.*\(enforce\)/)
+      const uptime = Number((await inside(ctid, 'cat /proc/uptime')).split(' ')[0])
+      const host = Number((await machine.succeeds('cat /proc/uptime')).split(' ')[0])
+      assert.ok(uptime < host, `uptime inside ${uptime}, outside ${host}`)
+      assert.match(await inside(ctid, 'cat /proc/self/uid_map'), /^\s*0\s+1\d{6}\s+65536/)
+    }
+    await until('debian is up', async () => {
+      const { output } = await machine.run('osctl ct exec deb systemctl is-system-running')
+      return /running/.test(output.toString())
+    })
+  })
+
+  it('reaches the login prompt on the console of debian', async () => {
+    await until('login', async () => {
+      const { output } = await machine.run('osctl ct exec deb sh -c "ps ax | grep -c [a]getty"')
+      return /^[1-9]/.test(output.toString())
+    })
+  })
+
+  it('writes files inside', async () => {
+    await inside('bb', 'echo bb was here > /root/note; sync')
+    await inside('deb', 'echo deb was here > /root/note; sync')
+  })
+
+  it('sets autostart, hostname and an attribute', async () => {
+    await osctl('ct set autostart -p 10 bb')
+    await osctl('ct set autostart -p 20 deb')
+    await osctl('ct set hostname deb deb.example.org')
+    await osctl('ct set attr bb my.org:colour green')
+    assert.equal(await column('deb', 'restart_needed'), 'true')
+  })
+
+  it('notices a reboot from inside: another init, and the history says so', async () => {
+    const before = await column('bb', 'init_pid')
+    await machine.run('osctl ct exec bb reboot')
+    await until('bb runs again', async () => {
+      const pid = await column('bb', 'init_pid')
+      return (await column('bb', 'state')) === 'running' && pid !== '-' && pid !== before
+    })
+    assert.match(await osctl('history'), /rebooted from inside/)
+    assert.match(await inside('bb', 'cat /root/note'), /bb was here/)
+  })
+
+  it('notices a shutdown from inside, and a killed monitor', async () => {
+    await osctl('ct start bb2')
+    await machine.run('osctl ct exec bb2 poweroff')
+    await until('bb2 is stopped', async () => (await column('bb2', 'state')) === 'stopped')
+    await osctl('ct start bb2')
+    await machine.succeeds('pkill -KILL -f "[l]xc-start.*bb2" || pkill -KILL -f "lxc monitor.*bb2"')
+    await until('the crash of bb2 is noticed', async () => (await column('bb2', 'state')) === 'stopped')
+    assert.match(await osctl('history'), /died/)
+  })
+
+  it('survives a power cut: both containers, their configuration, their files and their history', async () => {
+    bootIdBefore = await machine.succeeds('cat /proc/sys/kernel/random/boot_id')
+    const historyBefore = (await osctl('history -H -o time,command,result')).trim().split('\n').length
+    await machine.kill()
+    await start()
+    assert.notEqual(await machine.succeeds('cat /proc/sys/kernel/random/boot_id'), bootIdBefore)
+    await until('bb was started', async () => (await column('bb', 'state')) === 'running')
+    await until('deb was started', async () => (await column('deb', 'state')) === 'running')
+    assert.equal(await column('bb2', 'state'), 'stopped', 'it has no autostart')
+    assert.match(await inside('bb', 'cat /root/note'), /bb was here/)
+    assert.match(await inside('deb', 'cat /root/note'), /deb was here/)
+    assert.equal(await column('deb', 'hostname'), 'deb.example.org')
+    assert.equal(await column('bb', 'my.org:colour'), 'green')
+    assert.match(await inside('deb', 'cat /proc/sys/kernel/hostname'), /deb.example.org/)
+    assert.match(await inside('bb', 'cat /proc/1/attr/current'), /osctl-ct.*\(enforce\)/)
+    const history = (await osctl('history')).trim().split('\n')
+    assert.ok(history.length > historyBefore)
+    assert.ok(history.some((line) => /ct new .*debian/.test(line)))
+    assert.ok(history.some((line) => /the host died/.test(line)))
+  })
+
+  it('has a clean log and a clean pool afterwards', async () => {
+    assert.match(await osctl('event verify --full'), /ok/)
+    assert.match(await machine.succeeds('zpool status tank'), /errors: No known data errors/)
+    assert.match(await osctl('healthcheck'), /No errors detected/)
+  })
+})
+
+describe('the daemon dies and the containers live', { timeout: 20 * MINUTE }, () => {
+  for (const [how, command] of [
+    ['kill -9', 'pkill -KILL -f osctld.cjs'],
+    ['sv restart', 'sv restart osctld'],
+  ] as const) {
+    it(`${how} of osctld leaves them running; the next one adopts them`, async () => {
+      const pids = await osctl('ct ls -H -o id,init_pid -s id')
+      const daemon = (await machine.succeeds('pgrep -f osctld.cjs')).trim()
+      await machine.run(command)
+      await machine.waitUntilSucceeds(`osctl ping && ! pgrep -f osctld.cjs | grep -qx ${daemon}`)
+      await until('the pool is active', async () => (await machine.run('osctl pool show -H -o state tank')).output.toString().trim() === 'active')
+      assert.equal(await osctl('ct ls -H -o id,init_pid -s id'), pids)
+      assert.match(await osctl('history'), /adopted/)
+    })
+  }
+
+  it('killed while a helper works: recovery stops the helper first, and the creation is finished', async () => {
+    const file = '/usr/share/osctl/repository/v1/vpsadminos/minimal/x86_64/debian'
+    await machine.succeeds(`cp ${file}/*/image-archive.tar /tank/copy.tar`, { timeoutMs: 5 * MINUTE })
+    await machine.succeeds('(osctl ct import --as-id late /tank/copy.tar >/tmp/import.log 2>&1 &)')
+    await machine.waitUntilSucceeds("osctl op ls | grep -q 'image.unpack' && ls -d /sys/fs/cgroup/osctl/effects/*.2")
+    await machine.run('pkill -KILL -f osctld.cjs')
+    await machine.waitUntilSucceeds('osctl ping')
+    await until('late is there', async () => /stopped/.test((await machine.run('osctl ct show -H -o state late')).output.toString()), 10 * MINUTE)
+    assert.match(await osctl('event ls --limit 100'), /EffectFenced/)
+    assert.match(await osctl('event verify --full'), /ok/)
+    assert.equal((await machine.succeeds('zfs list -H -o name -r tank/staging')).trim(), 'tank/staging', 'nothing is left in staging')
+    await osctl('ct start late')
+    await osctl('ct del -f late')
+  })
+
+  it('shuts down cleanly: containers stop, the pool is exported', async () => {
+    await machine.powerOff(5 * MINUTE)
+    await start()
+    await until('bb was started', async () => (await column('bb', 'state')) === 'running')
+    assert.match(await osctl('history'), /pool exported/)
+    assert.match(await osctl('event verify'), /ok/)
+  })
+})
