@@ -1,7 +1,6 @@
 /** `osctl ct exec`, `attach`, `log`: into a container, and what LXC says of it. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type Invocation, target } from '../invocation.ts'
-import { runSession } from '../session.ts'
 import type { CommandSpec, GroupSpec } from '../spec.ts'
 import { CommandError, UsageError } from '../usage-error.ts'
 import { CT, USER_SHELL } from './ct-arguments.ts'
@@ -33,6 +32,7 @@ export const exec: CommandSpec = {
     if (program === undefined) throw new UsageError('missing argument <cmd>')
     const { link, io } = invocation
     const session = await link.query('ct.exec', { id: target(invocation), program, meta: link.meta() })
+    const { runSession } = await import('../session.ts')
     const status = await runSession(invocation, session, words)
     if (status > 0) io.err('error: executed command failed\n')
     return status
@@ -42,6 +42,7 @@ export const exec: CommandSpec = {
 export async function attachShell(invocation: Invocation, userShell: boolean): Promise<number> {
   const { link } = invocation
   const session = await link.query('ct.attach', { id: target(invocation), userShell, meta: link.meta() })
+  const { runSession } = await import('../session.ts')
   return await runSession(invocation, session, [])
 }
 

@@ -117,6 +117,11 @@ test('values: lists by comma, integers in their range, negatable switches', () =
   assert.equal(parse('ct ls --json').globals.flag('json'), true)
   assert.equal(parse('ct ls -p').options.flag('persistent'), true)
   assert.deepEqual(parse('ct exec 101 sh -c -j').args, ['101', 'sh', '-c', '-j'])
+  assert.equal(parse('ct stop -kt5 x').options.integer('timeout'), 5)
+  assert.equal(parse('ct stop -kt5 x').options.flag('kill'), true)
+  assert.equal(parse('ct stop --timeout=5 x').options.integer('timeout'), 5)
+  assert.deepEqual(parse('ct show -- -x').args, ['-x'])
+  assert.equal(parse('ct ls -o -memory').options.text('output'), '-memory')
 })
 
 const wrong: [string, RegExp][] = [
@@ -134,7 +139,8 @@ const wrong: [string, RegExp][] = [
   ['ct ls -s nothing', /unknown output parameter "nothing"/],
   ['ct stop -t soon a', /invalid value for --timeout: 'soon' \(legal: an integer from 0 to 86400\)/],
   ['ct start -w never a', /invalid value for --wait: 'never' \(legal: .*, or infinity\)/],
-  ['ct stop -t', /option '-t, --timeout <seconds>' argument missing/],
+  ['ct stop -t', /missing value of option --timeout <seconds>/],
+  ['ct del --force=yes x', /option --force takes no value/],
   ['ct new x', /provide distribution/],
   ['ct set attr x novendor y', /invalid attribute 'novendor'/],
   ['pool import', /missing argument <pool>/],
