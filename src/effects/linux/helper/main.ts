@@ -51,4 +51,5 @@ async function answer(json: string): Promise<object> {
   }
 }
 
-process.stdout.write(`${JSON.stringify(await answer(process.argv[2] ?? ''))}\n`)
+// No await at the top: the bundle is a CommonJS file. `answer` never rejects.
+void answer(process.argv[2] ?? '').then((given) => process.stdout.write(`${JSON.stringify(given)}\n`))
