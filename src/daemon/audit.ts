@@ -6,6 +6,7 @@ import type { EventData, EventType } from '../events/types/events.ts'
 import { ctOfStream } from '../events/types/ids.ts'
 import type { EventRow, HistoryRow, OpRow } from '../rpc/results.ts'
 import type { Pool } from './pool.ts'
+import { REBOOTS_CODE } from './reboots.ts'
 import { actorName } from './rows.ts'
 
 const COMMANDS: readonly EventType[] = ['CommandAccepted', 'CommandNoop', 'CommandRefused', 'RefusalsSummed']
@@ -111,6 +112,7 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     case 'EffectInDoubt':
       return `in doubt: ${data['why']}`
     case 'RefusalsSummed':
+      if (data['code'] === REBOOTS_CODE) return `rebooted ${data['count']} more times from inside, not recorded one by one`
       return `${data['count']} more refusals (${data['code']})`
     default:
       return event.type

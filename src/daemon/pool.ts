@@ -24,6 +24,7 @@ import { type Committed, Journal } from './journal.ts'
 import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
 import { isPassing, patiently } from './patience.ts'
+import { beginsReboot, RebootLimit } from './reboots.ts'
 import { recover, settle } from './recovery.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { Upkeep } from './upkeep.ts'
@@ -56,6 +57,7 @@ export class Pool {
   readonly #ports: DaemonPorts
   readonly #waiters = new Map<string, ((end: OperationEnd) => void)[]>()
   readonly #reports = new Map<string, HookReport>()
+  readonly #reboots = new RebootLimit()
   readonly #watches = new Map<string, () => void>()
   readonly #background = new Set<Promise<void>>()
   readonly #abort = new AbortController()
@@ -183,7 +185,29 @@ export class Pool {
       const { host } = this.#ports
       const seen = report.last === 'started' ? await host.lxc.inspect(refOf(this.name, ct)) : null
       const start = seen?.run?.initPid === report.initPid ? (seen?.run?.startTime ?? null) : null
-      await this.#append(ct, (now) => factsOfReport(now, report, host.bootId(), start))
+      // A newer report may have come meanwhile, and says all that this one does.
+      const isNewest = (): boolean => this.#reports.get(report.id) === report
+      await this.#append(ct, (now) => (isNewest() ? this.#bounded(now, factsOfReport(now, report, host.bootId(), start)) : []))
+    })
+  }
+
+  /** Leaves out the beginnings of reboots that are too many; what became of them is looked at after a minute. */
+  #bounded(ct: CtState, facts: Fact[]): Fact[] {
+    if (!beginsReboot(facts)) return facts
+    const id = ctIdOf(ct)
+    const verdict = this.#reboots.admit(id, this.#ports.clock.wall())
+    if (verdict === 'drop-first') this.#sumReboots(id)
+    return verdict === 'write' ? facts : []
+  }
+
+  #sumReboots(id: string): void {
+    const { clock } = this.#ports
+    this.inBackground('the number of reboots could not be recorded', async () => {
+      await clock.sleep(this.#reboots.rest(id, clock.wall()), this.#abort.signal)
+      const ct = this.journal.states.ct(id)
+      const sum = this.#reboots.sum(id)
+      if (sum) await this.#append(ct, () => [sum])
+      await this.#lookAt(this.journal.states.ct(id))
     })
   }
 
