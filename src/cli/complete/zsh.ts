@@ -63,7 +63,8 @@ _osctl() {
     fi
 }
 
-if [[ \${funcstack[1]-} == _osctl ]]; then _osctl "$@"; else compdef _osctl osctl; fi
+# Within a completion this file was loaded as the function itself; else it was sourced.
+if (( \${+compstate} )); then _osctl "$@"; else compdef _osctl osctl; fi
 `
 
 export function zshScript(root: GroupSpec): string {

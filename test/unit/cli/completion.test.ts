@@ -88,17 +88,43 @@ for (const shell of ['zsh', 'fish'] as const) {
   })
 }
 
+/** Lines whose last word is plain: fish and zsh complete commas and `=` in their own ways. */
+const plain = offers.filter(([line]) => !/[,=+]\S*$/.test(line))
+
 test('fish completes', { skip: has('fish') ? false : 'fish is not installed' }, () => {
-  for (const [line, words] of offers.filter(([text]) => !text.includes(',') && !text.includes('-o +'))) {
-    const program = `source ${script('fish')}; complete -C '${line}'`
-    const { stdout } = spawnSync('fish', ['--no-config', '-c', program], {
-      encoding: 'utf8',
-      env: { ...process.env, OSCTL_COMPLETION: directory },
-    })
-    const got = stdout
-      .split('\n')
-      .map((text) => text.split('\t')[0] ?? '')
-      .filter((word) => word !== '')
-    assert.deepEqual(got.sort(), [...words].sort(), line)
+  const env = { ...process.env, OSCTL_COMPLETION: directory }
+  const program = plain.map(([line]) => `complete -C '${line}'; echo .`).join('\n')
+  const argv = ['--no-config', '-c', `source ${script('fish')}\n${program}`]
+  const { stdout } = spawnSync('fish', argv, { encoding: 'utf8', env, cwd: directory })
+  const got = stdout.split('.\n').map((text) => text.split('\n').map((line) => line.split('\t')[0] ?? ''))
+  for (const [i, [line, words]] of plain.entries()) {
+    const offered = (got[i] ?? []).filter((word) => word !== '')
+    assert.deepEqual(offered.sort(), [...words].sort(), line)
+  }
+})
+
+/** zsh's own functions record what they are asked to offer; the shell's matching is not ours to test. */
+const ZSH = `
+compdef() { : }
+compset() { return 1 }
+compadd() { print -rl -- "\${(@P)2}" }
+_describe() { print -rl -- "\${(@)\${(P)2}%%:*}" }
+_files() { : }
+_normal() { : }
+`
+
+test('zsh completes', { skip: has('zsh') ? false : 'zsh is not installed' }, () => {
+  const env = { ...process.env, OSCTL_COMPLETION: directory }
+  const calls = plain
+    .map(([line]) => `words=("\${(@s: :)\${:-${line}}}"); CURRENT=$#words; _osctl; print .`)
+    .join('\n')
+  const argv = ['-f', '-c', `${ZSH}\nsource ${script('zsh')}\n${calls}`]
+  const { stdout, stderr } = spawnSync('zsh', argv, { encoding: 'utf8', env, cwd: directory })
+  assert.equal(stderr, '')
+  const got = stdout.split('.\n').map((text) => text.split('\n'))
+  for (const [i, [line, words]] of plain.entries()) {
+    const typed = line.split(' ').at(-1) ?? ''
+    const offered = (got[i] ?? []).filter((word) => word !== '' && word.startsWith(typed))
+    assert.deepEqual(offered, words, line)
   }
 })
