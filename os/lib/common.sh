@@ -38,20 +38,22 @@ take_lock() {
 
 # step NAME COMMAND…: runs it with its output in a log, tells how long it took, shows the log's end if it failed.
 step() {
-    local name=$1 log begin
+    local name=$1 log begin status
     shift
     mkdir -p "$CACHE/log"
     log=$CACHE/log/${name//[^a-zA-Z0-9]/-}.log
     begin=$SECONDS
     say "$name …"
-    # In the background, because bash ignores `set -e` in what an `if` tests.
-    "$@" 9>&- </dev/null >"$log" 2>&1 &
-    if wait $!; then
-        say "$name: $((SECONDS - begin)) s"
-    else
+    # Not `if ( … )`: bash ignores `set -e` in what an `if` tests.
+    set +e
+    (set -e; "$@") 9>&- </dev/null >"$log" 2>&1
+    status=$?
+    set -e
+    if [ "$status" != 0 ]; then
         tail -n 30 "$log" >&2
         die "$name failed after $((SECONDS - begin)) s; the whole log is $log"
     fi
+    say "$name: $((SECONDS - begin)) s"
 }
 
 # key TEXT…: 16 hex digits that name the inputs.
