@@ -62,7 +62,7 @@ export function factsOfSight(ct: CtState, seen: ContainerSeen, report: HookRepor
 export function factsOfBoot(ct: CtState, bootId: string): Fact[] {
   const { run, op } = ct.context
   if (op || !run || !exists(ct) || !shouldRun(ct)) return []
-  if (run.evidence?.bootId === bootId) return []
+  if (!run.evidence || run.evidence.bootId === bootId) return []
   return [{ type: 'CtLost', run: run.name, bootId }]
 }
 

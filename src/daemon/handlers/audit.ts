@@ -84,14 +84,14 @@ async function subscribe(daemon: Daemon, pools: readonly Pool[], from: Readonly<
   const positions: Record<string, number> = {}
   for (const pool of pools) {
     positions[pool.name] = from[pool.name] ?? pool.journal.head().seq
-    follow(daemon, pool, positions[pool.name] ?? 0, call)
+    follow(pool, positions[pool.name] ?? 0, call)
   }
   return { positions }
 }
 
 const LONGEST_QUEUE = 10_000
 
-function follow(daemon: Daemon, pool: Pool, after: number, call: Call): void {
+function follow(pool: Pool, after: number, call: Call): void {
   const queue: Committed[] = []
   let catchingUp = true
   let sent = after

@@ -1,6 +1,6 @@
 /** Handlers about the daemon and its host: ping, status, healthcheck, debug, shutdown. */
 import { exists, lifeOf } from '../../machines/life.ts'
-const mermaid = (m: string) => m
+import { mermaid } from '../../machines/mermaid.ts'
 import { HostError } from '../../effects/host.ts'
 import { PROTOCOL } from '../../rpc/protocol.ts'
 import type { HealthRow } from '../../rpc/results.ts'
