@@ -1,11 +1,10 @@
 /**
  * Options of the one command that was named: nothing else of the table is touched.
  *
- * The parser is our own. With commander, `osctl ping` took 1.8 times the CPU time of `node -e 0`, without it
- * 1.5 times: most of that is what it imports (node:process, node:child_process). It would be a third of the
- * bundle, for the part of the work that is least ours: what is a usage error, and its text, is a contract
- * (vpsadminos §3.1).
+ * commander takes the words apart; what is a usage error, and its text, is a contract (vpsadminos §3.1), so
+ * its own messages are not shown. Only this one command is built, which keeps the start of osctl short.
  */
+import { Command, CommanderError, Option } from 'commander'
 import { Options } from './options.ts'
 import { suggest } from './resolve.ts'
 import {
@@ -58,58 +57,46 @@ type Words = { operands: string[]; values: Map<string, unknown> }
  */
 function run(specs: readonly OptionSpec[], words: readonly string[], passThrough: boolean): Words {
   const values = new Map<string, unknown>()
-  const operands: string[] = []
-  const queue = [...words]
-  const set = (spec: OptionSpec, text: string | undefined) => {
-    if (text === undefined) throw new UsageError(`missing value of option --${spec.long} <${spec.value}>`)
-    values.set(spec.long, valueOf(spec, text, values.get(spec.long)))
-  }
-  for (let word = queue.shift(); word !== undefined; word = queue.shift()) {
-    const isOption = /^-./.test(word) && !/^-\d/.test(word)
-    if (word === '--' || (passThrough && !isOption)) {
-      operands.push(...(word === '--' ? queue : [word, ...queue]))
-      break
-    }
-    if (!isOption) operands.push(word)
-    else if (word.startsWith('--')) {
-      const [name = '', inline] = split(word)
-      const found = longOption(specs, name, word)
-      if (found.spec.value !== undefined) set(found.spec, inline ?? queue.shift())
-      else if (inline === undefined) values.set(found.spec.long, found.on)
-      else throw new UsageError(`option --${found.spec.long} takes no value`)
-    } else {
-      const spec = specs.find(({ short }) => short === word?.[1])
-      if (spec === undefined) throw unknownOption(word, specs)
-      const more = word.slice(2)
-      if (spec.value !== undefined) set(spec, more === '' ? queue.shift() : more)
-      else {
-        values.set(spec.long, true)
-        if (more !== '') queue.unshift(`-${more}`)
-      }
-    }
-  }
+  const command = new Command().helpOption(false).exitOverride().configureOutput({ writeErr: () => undefined })
+  if (passThrough) command.passThroughOptions()
+  for (const spec of specs) declare(command, spec, values)
+  const { operands, unknown } = taken(command, specs, words)
+  if (unknown[0] !== undefined) throw unknownOption(unknown[0], specs)
   return { operands, values }
 }
 
-function split(word: string): [string, string?] {
-  const at = word.indexOf('=')
-  return at === -1 ? [word.slice(2)] : [word.slice(2, at), word.slice(at + 1)]
+function declare(command: Command, spec: OptionSpec, values: Map<string, unknown>): void {
+  const { long, short, value, negatable } = spec
+  const names = [...(short === undefined ? [] : [`-${short}`]), `--${long}`].join(', ')
+  command.addOption(new Option(value === undefined ? names : `${names} <${value}>`))
+  command.on(`option:${long}`, (text: string | null) => {
+    values.set(long, value === undefined ? true : valueOf(spec, text ?? '', values.get(long)))
+  })
+  if (!negatable) return
+  command.addOption(new Option(`--no-${long}`))
+  command.on(`option:no-${long}`, () => values.set(long, false))
 }
 
-function longOption(
+function taken(
+  command: Command,
   specs: readonly OptionSpec[],
-  name: string,
-  word: string,
-): { spec: OptionSpec; on: boolean } {
-  const spec = specs.find(({ long }) => long === name)
-  if (spec !== undefined) return { spec, on: true }
-  const negated = specs.find(({ long, negatable }) => negatable && name === `no-${long}`)
-  if (negated !== undefined) return { spec: negated, on: false }
-  throw unknownOption(word, specs)
+  words: readonly string[],
+): { operands: string[]; unknown: string[] } {
+  try {
+    return command.parseOptions([...words])
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    const named = /--([a-z0-9-]+)/.exec(error.message)?.[1]
+    const spec = specs.find(({ long }) => long === named)
+    throw new UsageError(`missing value of option --${named} <${spec?.value}>`)
+  }
 }
 
 function unknownOption(word: string, specs: readonly OptionSpec[]): UsageError {
   const [name = word] = word.split('=')
+  if (name !== word && specs.some(({ long, value }) => value === undefined && name === `--${long}`)) {
+    return new UsageError(`option ${name} takes no value`)
+  }
   const known = specs.flatMap(({ long, negatable }) =>
     negatable ? [`--${long}`, `--no-${long}`] : [`--${long}`],
   )

@@ -23,8 +23,9 @@ export const monitor: CommandSpec = {
   run: async (invocation) => {
     const { io, link } = invocation
     const seen: Record<string, number> = {}
+    const states = new Map<string, string>()
     for (let first = true; ; first = false) {
-      const reason = await follow(invocation, seen, first)
+      const reason = await follow(invocation, { seen, states }, first)
       io.err(`monitor: ${reason}; connecting again …\n`)
       link.close()
       await sleep(RETRY_MS)
@@ -32,8 +33,11 @@ export const monitor: CommandSpec = {
   },
 }
 
+/** The last seq that was printed of each pool, and the last state of each container. */
+type Memory = { seen: Record<string, number>; states: Map<string, string> }
+
 /** Follows until the subscription ends, and says why it did. The first failure to connect is an error. */
-async function follow(invocation: Invocation, seen: Record<string, number>, first: boolean): Promise<string> {
+async function follow(invocation: Invocation, { seen, states }: Memory, first: boolean): Promise<string> {
   const ended = Promise.withResolvers<string>()
   const from = Object.keys(seen).length === 0 ? undefined : { ...seen }
   try {
@@ -43,7 +47,7 @@ async function follow(invocation: Invocation, seen: Record<string, number>, firs
       {
         onEvent: (note) => {
           seen[note.event.pool] = note.event.seq
-          print(invocation, note)
+          print(invocation, note, states)
         },
         onEnded: ({ reason }) => ended.resolve(reason),
       },
@@ -57,9 +61,9 @@ async function follow(invocation: Invocation, seen: Record<string, number>, firs
   }
 }
 
-function print({ io, globals }: Invocation, note: EventNote): void {
+function print({ io, globals }: Invocation, note: EventNote, states: Map<string, string>): void {
   const json = globals.flag('json')
-  for (const { type, opts, line } of messages(note)) {
+  for (const { type, opts, line } of messages(note, states)) {
     io.out(json ? `${JSON.stringify({ type, opts })}\n` : `${harmless(line)}\n`)
   }
 }
@@ -67,10 +71,12 @@ function print({ io, globals }: Invocation, note: EventNote): void {
 type Message = { type: string; opts: object; line: string }
 
 /** An event, and the change of state that it made, as the original's messages. */
-export function messages({ event, state }: EventNote): Message[] {
+export function messages({ event, state }: EventNote, states: Map<string, string>): Message[] {
   const list = [management(event) ?? other(event)]
-  if (state !== undefined) {
-    const id = event.target ?? '-'
+  const id = event.target ?? '-'
+  const entity = `${event.pool}:${id}`
+  if (state !== undefined && states.get(entity) !== state) {
+    states.set(entity, state)
     list.push({
       type: 'state',
       opts: { pool: event.pool, id, state },

@@ -355,12 +355,14 @@ const event = (more: Partial<EventRow> = {}): EventRow => ({
 })
 
 test('monitor speaks the lines of the original where it has them', () => {
+  const states = new Map<string, string>()
   const lines = (row: EventRow, state?: string) =>
-    messages({ id: 1, event: row, ...(state === undefined ? {} : { state }) }).map(({ line }) => line)
+    messages({ id: 1, event: row, ...(state === undefined ? {} : { state }) }, states).map(({ line }) => line)
   assert.deepEqual(lines(event(), 'stopped'), [
     'event tank:7 CtExited 101 {"run":"r"}',
     'state tank 101 stopped',
   ])
+  assert.deepEqual(lines(event(), 'stopped'), ['event tank:7 CtExited 101 {"run":"r"}'])
   const accepted = event({ type: 'CommandAccepted', data: { command: 'ct start', args: { id: '101' } } })
   assert.deepEqual(lines(accepted), ['management id=OP state=run command=ct start opts={"id":"101"}'])
   assert.deepEqual(lines(event({ type: 'OperationFinished', data: { result: 'failed' } })), [

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { MethodParams } from '../../../src/rpc/methods.ts'
 import type { Call, Handlers } from '../../../src/rpc/server.ts'
 import { type Harness, startServer } from '../rpc/harness.ts'
@@ -169,7 +170,8 @@ test('monitor goes on after a restart of the daemon, from the last event that it
     },
   })
   const run = osctl(h, ['-j', 'monitor'])
-  while (froms.length < 2 || !run.output.out.includes('tank:9')) await once(run.child.stdout, 'data')
+  const seen = () => run.output.out.includes('tank:9') && run.output.err.includes('monitor: connected')
+  while (!seen()) await sleep(20)
   run.child.kill('SIGKILL')
   const { out, err } = await run.ended
   assert.deepEqual(froms, [undefined, { tank: 8 }])
