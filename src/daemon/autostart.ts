@@ -3,10 +3,13 @@
  * a reboot. Lower priority first, then the older container; `parallelStart` at a time. The plan is a fact,
  * so that a daemon that dies half-way goes on with the rest; each start is a command of its own.
  */
+import type { LogStore } from '../events/log/store.ts'
+import type { EventData } from '../events/types/events.ts'
 import type { Ulid } from '../events/types/ids.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { lifeOf } from '../machines/life.ts'
-import { ctIdOf, type States } from './fold.ts'
+import { ask } from './audit.ts'
+import { ctIdOf, type States, streamOfCt } from './fold.ts'
 
 const wants = (ct: CtState): boolean =>
   lifeOf(ct) === 'stopped' && (ct.context.settings.autostart !== null || ct.context.lostRebooting)
@@ -21,12 +24,22 @@ export function plan(states: States): Ulid[] {
     .map(ctIdOf)
 }
 
-/** What of a plan is still to be done, after a daemon died in the middle of it. @pure */
-export function remaining(states: States): Ulid[] {
-  const planned = states.pool().context.autostart
-  return planned.filter((id) => {
+/**
+ * What is still to be done of the plan that a daemon died in: what nobody started since.
+ * @returns null when it died before there was a plan
+ */
+export async function remaining(states: States, store: LogStore): Promise<Ulid[] | null> {
+  const [newest] = await ask(store, { types: ['AutostartPlanned'], reverse: true, limit: 1 })
+  const opened = await ask(store, { types: ['PoolOpened'], from: newest?.seq ?? 1, limit: 10_000 })
+  const isOlder = opened.some((event) => (event.data as EventData<'PoolOpened'>).previous !== 'daemon-died')
+  if (!newest || isOlder) return null
+  const { autostart } = states.pool().context
+  if (autostart.length === 0) return []
+  const starts = await ask(store, { types: ['CtStartRequested', 'CtRestartRequested'], from: newest.seq, limit: 100_000 })
+  const started = new Set(starts.map((event) => event.stream))
+  return autostart.filter((id) => {
     const ct = states.ct(id)
-    return wants(ct) && ct.context.op === null && ct.context.lastExit === null
+    return wants(ct) && ct.context.op === null && !started.has(streamOfCt(ct))
   })
 }
 

@@ -236,10 +236,12 @@ export class Daemon {
     this.problems.delete(pool.name)
     this.#noteSharedIds(pool)
     this.#publishNames()
-    const cts = previous === 'daemon-died' ? remaining(pool.journal.states) : autostart ? plan(pool.journal.states) : []
-    if (cts.length === 0) return
-    if (previous !== 'daemon-died') await pool.journal.note('pool', { type: 'AutostartPlanned', cts })
-    pool.inBackground('autostart was interrupted', () => this.#autostart(pool, cts))
+    const { states, store } = pool.journal
+    const rest = previous === 'daemon-died' ? await remaining(states, store) : null
+    const cts = rest ?? (autostart ? plan(states) : [])
+    // An empty plan is one, too: the next daemon must not make another.
+    if (rest === null) await pool.journal.note('pool', { type: 'AutostartPlanned', cts })
+    if (cts.length > 0) pool.inBackground('autostart was interrupted', () => this.#autostart(pool, cts))
   }
 
   /** A pool from elsewhere may bring ids that are taken here: its containers run, and the admin is told. */

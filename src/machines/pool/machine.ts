@@ -40,8 +40,10 @@ const base = setup({
       return { pool, dataset: dataset ?? pool }
     }),
     opened: assign(({ context, event }) => {
-      const { pool, dataset, bootId } = of(event, 'PoolOpened')
-      return { pool, dataset, bootId, autostart: [], op: interrupted(context.op) }
+      const { pool, dataset, bootId, previous } = of(event, 'PoolOpened')
+      // A daemon that died in the middle of its plan is followed by one that goes on with it.
+      const autostart = previous === 'daemon-died' ? context.autostart : []
+      return { pool, dataset, bootId, autostart, op: interrupted(context.op) }
     }),
     planPruning: assign(({ event }) => ({ pruning: of(event, 'TrashPruneRequested').names })),
     pruned: assign(({ context }) => ({ pruning: context.pruning.slice(1) })),
