@@ -120,7 +120,11 @@ describe('A daemon that comes back', () => {
       world.kill()
       await world.boot()
       await assertWell(world)
-      assert.equal(await stateOf(world, 'a'), autostart ? 'running' : 'stopped', 'a restart of the daemon starts nothing')
+      assert.equal(
+        await stateOf(world, 'a'),
+        autostart ? 'running' : 'stopped',
+        'a restart of the daemon starts nothing',
+      )
     }
   })
 })

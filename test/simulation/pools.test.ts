@@ -1,0 +1,208 @@
+/** Pools as a whole: closing and opening, beside each other, and with logs that are damaged. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { chained } from '../../src/events/log/chain.ts'
+import type { StoredEvent } from '../../src/events/types/envelope.ts'
+import type { PoolRow } from '../../src/rpc/results.ts'
+import { NOTHING } from './boundary.ts'
+import { problems } from './invariants.ts'
+import { assertWell, count, inside, onHost, row, running, runs, scene, stateOf, types } from './scenes.ts'
+import type { World } from './world.ts'
+
+const poolRow = async (world: World, name: string): Promise<PoolRow> =>
+  (await world.must('pool.show', { name })).result as PoolRow
+
+type Change = (event: StoredEvent) => StoredEvent
+
+/** An event of the log is another now: with hashes that fit, as a defect of the daemon would write it, or without. */
+function tamper(world: World, is: (event: StoredEvent) => boolean, change: Change, fits: boolean): void {
+  const segment = world.disks.named('tank').open()
+  assert.ok(segment)
+  const { rows } = segment
+  let hash = segment.previous
+  for (const [index, row] of rows.entries()) {
+    const event = is(row.event) ? change(row.event) : row.event
+    const link = chained(hash, event)
+    rows[index] = fits ? { event, ...link } : { ...row, event, body: link.body }
+    hash = link.hash
+  }
+}
+
+describe('A pool', () => {
+  it('is exported and imported: containers stop, in the end those with autostart run', async () => {
+    const world = await scene()
+    await running(world, 'auto', 'plain')
+    await world.must('ct.set', { id: 'auto', set: { autostart: { priority: 1, delay: 0 } } })
+    const refused = await world.call('pool.export', { name: 'tank' })
+    assert.equal(refused.error?.kind, 'refused')
+    await world.must('pool.export', { name: 'tank', force: true })
+    assert.ok(!runs(world, 'auto') && !runs(world, 'plain'))
+    assert.equal(types(world).at(-1), 'PoolClosed')
+    assert.equal((await world.call('ct.list', {})).error, null)
+    await world.must('pool.import', { name: 'tank' })
+    await assertWell(world)
+    assert.deepEqual([await stateOf(world, 'auto'), await stateOf(world, 'plain')], ['running', 'stopped'])
+  })
+
+  it('stays open when a container does not stop, and says which', async () => {
+    const world = await scene()
+    await running(world, 'a')
+    world.plan = ({ what, phase }) =>
+      what === 'lxc.stop' && phase === 'before'
+        ? { do: 'error', code: 'E_FAILED', failure: 'permanent' }
+        : NOTHING
+    const { error } = await world.call('pool.export', { name: 'tank', force: true })
+    assert.match(error?.message ?? '', /did not stop: a/)
+    world.plan = () => NOTHING
+    await assertWell(world)
+    assert.equal(await stateOf(world, 'a'), 'running')
+  })
+
+  it('is given up and installed again with all that is on it', async () => {
+    const world = await scene()
+    await world.must('ct.new', { id: 'a', distribution: 'busybox' })
+    await world.must('pool.export', { name: 'tank' })
+    await world.must('pool.uninstall', { name: 'tank' })
+    world.kill()
+    await world.boot()
+    assert.equal(world.daemon.pools.size, 0)
+    await world.must('pool.install', { name: 'tank' })
+    await assertWell(world)
+    await world.must('ct.start', { id: 'a' })
+  })
+
+  it('beside another gives ids that the other does not have, however they race', async () => {
+    const world = await scene({ pools: ['tank', 'deep'], scrambled: true })
+    const requests = ['a', 'b', 'c', 'd', 'e', 'f'].map((id, i) =>
+      world.send('ct.new', { id, pool: i % 2 === 0 ? 'tank' : 'deep', distribution: 'busybox' }),
+    )
+    await world.wait(() => requests.every(({ answered }) => answered), 'not answered')
+    assert.deepEqual(
+      requests.map(({ error }) => error),
+      requests.map(() => null),
+    )
+    await assertWell(world)
+  })
+
+  it('brings ids that are taken here: it is imported, and the admin is told', async () => {
+    const world = await scene({ pools: ['tank', 'deep'] })
+    await world.must('pool.export', { name: 'deep' })
+    await world.must('ct.new', { id: 'a', pool: 'tank', distribution: 'busybox' })
+    await world.must('pool.export', { name: 'tank' })
+    world.kill()
+    const root = world.machine.state.datasets['tank']
+    assert.ok(root)
+    root.mounted = false
+    await world.boot()
+    await world.must('ct.new', { id: 'b', pool: 'deep', distribution: 'busybox' })
+    root.mounted = true
+    await world.must('pool.import', { name: 'tank' })
+    const { result } = await world.must('healthcheck', {})
+    assert.match(JSON.stringify(result), /share host ids/)
+    assert.deepEqual(await problems(world), ['deep:b and tank:a share host ids'])
+  })
+})
+
+describe('A log that is damaged', () => {
+  it('in what one container says quarantines that container, which keeps running', async () => {
+    const world = await scene()
+    await running(world, 'good', 'bad')
+    const { stream } = await row(world, 'bad')
+    world.kill()
+    const before = onHost(world, 'bad').evidence
+    const illegal = (event: StoredEvent): StoredEvent => ({ ...event, type: 'CtThawRequested', data: {} })
+    const isStart = (event: StoredEvent): boolean =>
+      event.stream === `ct:${stream}` && event.type === 'CtStartRequested'
+    tamper(world, isStart, illegal, true)
+    await world.boot()
+    await world.settle()
+    assert.equal(world.daemon.pools.get('tank')?.journal.unavailable, null)
+    assert.equal(await stateOf(world, 'bad'), 'error')
+    assert.deepEqual(onHost(world, 'bad').evidence, before)
+    await world.must('ct.restart', { id: 'good' })
+    assert.equal(await stateOf(world, 'good'), 'running')
+    const refused = await world.call('ct.stop', { id: 'bad' })
+    assert.ok(refused.error && refused.error.kind !== 'internal', refused.error?.message)
+  })
+
+  it('in its chain makes the pool read-only: reads are answered, containers run, changes are refused', async () => {
+    const world = await scene()
+    await running(world, 'a')
+    world.kill()
+    const isStart = (event: StoredEvent): boolean => event.type === 'CtStartRequested'
+    tamper(world, isStart, (event) => ({ ...event, t: event.t + 1 }), false)
+    await world.boot()
+    await world.pass(60_000)
+    assert.equal(await stateOf(world, 'a'), 'stopped', 'as far as the log can be believed')
+    assert.ok(runs(world, 'a'))
+    const { error } = await world.call('ct.start', { id: 'a' })
+    assert.equal(error?.kind, 'unavailable')
+    assert.match(error?.message ?? '', /damaged/)
+    assert.match(JSON.stringify((await world.must('healthcheck', {})).result), /damaged/)
+    assert.ok(await poolRow(world, 'tank'))
+    await world.must('history.list', {})
+  })
+
+  it('on a read-only file system is read, and changes are refused', async () => {
+    const world = await scene()
+    await running(world, 'a')
+    world.kill()
+    world.disks.named('tank').isReadOnly = true
+    await world.boot()
+    await world.pass(60_000)
+    assert.equal(await stateOf(world, 'a'), 'running')
+    const { error } = await world.call('ct.set', { id: 'a', set: { hostname: 'x' } })
+    assert.equal(error?.kind, 'unavailable')
+    inside(world, 'a', 'crash')
+    await world.pass(60_000)
+    world.disks.named('tank').isReadOnly = false
+    await world.must('pool.export', { name: 'tank' })
+    await world.must('pool.import', { name: 'tank' })
+    await assertWell(world)
+    assert.equal(await stateOf(world, 'a'), 'stopped')
+  })
+
+  it('whose dataset is gone leaves the other pools working', async () => {
+    const world = await scene({ pools: ['tank', 'deep'] })
+    await world.must('ct.new', { id: 'a', pool: 'deep', distribution: 'busybox' })
+    world.kill()
+    delete world.machine.state.datasets['tank/events']
+    await world.boot()
+    assert.deepEqual([...world.daemon.pools.keys()], ['deep'])
+    await world.must('ct.start', { id: 'a' })
+    const status = (await world.must('status', {})).result as { problems: string[] }
+    assert.match(status.problems.join('\n'), /tank: tank\/events is missing/)
+  })
+})
+
+describe('A disk that does not answer', () => {
+  it('suspends its pool: changes are refused, the other pool works, and it comes back by itself', async () => {
+    const world = await scene({ pools: ['tank', 'deep'] })
+    await running(world, 'a')
+    await world.settle()
+    const journal = world.daemon.pools.get('tank')?.journal
+    const store = journal?.store
+    assert.ok(journal && store)
+    const append = store.append.bind(store)
+    let release = (): void => {}
+    const held = new Promise<void>((resolve) => (release = resolve))
+    store.append = async (batch) => {
+      await held
+      return await append(batch)
+    }
+    const set = world.send('ct.set', { id: 'a', set: { hostname: 'x' } })
+    await world.pass(7000)
+    assert.ok(!set.answered)
+    const { error } = await world.call('ct.set', { id: 'a', set: { hostname: 'y' } })
+    assert.equal(error?.kind, 'unavailable')
+    assert.match(error?.message ?? '', /suspended/)
+    await world.must('ct.new', { id: 'b', pool: 'deep', distribution: 'busybox' })
+    assert.equal(await stateOf(world, 'a'), 'running')
+    release()
+    await world.pass(2000)
+    assert.equal(set.error, null)
+    await world.must('ct.set', { id: 'a', set: { hostname: 'z' } })
+    await assertWell(world)
+    assert.equal(count(world, 'CtConfigSet'), 2)
+  })
+})
