@@ -42,7 +42,7 @@ export async function main(
   const words = SHORTCUTS.includes(program) ? [program, ...argv] : argv
   let path: readonly NodeSpec[] = []
   try {
-    const { globals, rest } = parseGlobals(words)
+    const { globals, rest } = await parseGlobals(words)
     if (globals.flag('version')) return say(io, `osctl ${version()}\n`)
     const resolved = resolve(root, rest)
     path = resolved.path
@@ -70,7 +70,7 @@ async function dispatch(
       option === undefined ? `command '${node.name}' requires a subcommand` : `unknown option '${option}'`,
     )
   }
-  const parsed = parseCommand(node, rest)
+  const parsed = await parseCommand(node, rest)
   if (parsed.options.flag('help')) return say(io, await help(path))
   return await runCommand(node, path, parsed, globals, words, io, env)
 }

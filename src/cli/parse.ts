@@ -2,9 +2,10 @@
  * Options of the one command that was named: nothing else of the table is touched.
  *
  * commander takes the words apart; what is a usage error, and its text, is a contract (vpsadminos §3.1), so
- * its own messages are not shown. Only this one command is built, which keeps the start of osctl short.
+ * its own messages are not shown. Only this one command is built, and commander is loaded only when an option
+ * was typed: loading it takes 5 ms, and `osctl ct ls` has nothing to take apart.
  */
-import { Command, CommanderError, Option } from 'commander'
+import type { Command } from 'commander'
 import { Options } from './options.ts'
 import { suggest } from './resolve.ts'
 import {
@@ -27,18 +28,20 @@ export type Parsed = {
 }
 
 /** Options before the command; `rest` begins with the command's first word. */
-export function parseGlobals(argv: readonly string[]): { globals: Options; rest: readonly string[] } {
+export async function parseGlobals(
+  argv: readonly string[],
+): Promise<{ globals: Options; rest: readonly string[] }> {
   const specs = [...GLOBAL_OPTIONS, HELP_OPTION, VERSION_OPTION]
-  const { operands, values } = run(specs, argv, true)
+  const { operands, values } = await run(specs, argv, true)
   return { globals: new Options(values), rest: operands }
 }
 
 /** The words behind a command's name. Arguments are checked unless help or the list of parameters is wanted. */
-export function parseCommand(command: CommandSpec, words: readonly string[]): Parsed {
+export async function parseCommand(command: CommandSpec, words: readonly string[]): Promise<Parsed> {
   const own = optionsOf(command)
   const beside = globalsBeside(command)
   const specs = [...own, ...beside, HELP_OPTION]
-  const { operands, values } = run(specs, words, command.passThrough === true)
+  const { operands, values } = await run(specs, words, command.passThrough === true)
   const pick = (list: readonly OptionSpec[]) =>
     new Options(new Map([...values].filter(([long]) => list.some((spec) => spec.long === long))))
   const parsed = { args: operands, options: pick([...own, HELP_OPTION]), globals: pick(beside) }
@@ -55,17 +58,34 @@ type Words = { operands: string[]; values: Map<string, unknown> }
  *
  * @param passThrough  options end at the first word that is none
  */
-function run(specs: readonly OptionSpec[], words: readonly string[], passThrough: boolean): Words {
+async function run(
+  specs: readonly OptionSpec[],
+  words: readonly string[],
+  passThrough: boolean,
+): Promise<Words> {
   const values = new Map<string, unknown>()
-  const command = new Command().helpOption(false).exitOverride().configureOutput({ writeErr: () => undefined })
+  const candidates = passThrough ? words.slice(0, 1) : words
+  if (!candidates.some((word) => word.startsWith('-'))) return { operands: [...words], values }
+  const { Command, CommanderError, Option } = await import('commander')
+  const command = new Command()
+    .helpOption(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
   if (passThrough) command.passThroughOptions()
-  for (const spec of specs) declare(command, spec, values)
-  const { operands, unknown } = taken(command, specs, words)
+  for (const spec of specs) declare(command, Option, spec, values)
+  const { operands, unknown } = taken(command, CommanderError, specs, words)
   if (unknown[0] !== undefined) throw unknownOption(unknown[0], specs)
   return { operands, values }
 }
 
-function declare(command: Command, spec: OptionSpec, values: Map<string, unknown>): void {
+type Commander = typeof import('commander')
+
+function declare(
+  command: Command,
+  Option: Commander['Option'],
+  spec: OptionSpec,
+  values: Map<string, unknown>,
+): void {
   const { long, short, value, negatable } = spec
   const names = [...(short === undefined ? [] : [`-${short}`]), `--${long}`].join(', ')
   command.addOption(new Option(value === undefined ? names : `${names} <${value}>`))
@@ -79,6 +99,7 @@ function declare(command: Command, spec: OptionSpec, values: Map<string, unknown
 
 function taken(
   command: Command,
+  CommanderError: Commander['CommanderError'],
   specs: readonly OptionSpec[],
   words: readonly string[],
 ): { operands: string[]; unknown: string[] } {

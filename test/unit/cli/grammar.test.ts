@@ -48,22 +48,22 @@ function words(line: string): string[] {
   return [...line.matchAll(/'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '')
 }
 
-test('every documented form parses', () => {
+test('every documented form parses', async () => {
   const lines = forms
     .trim()
     .split('\n')
     .flatMap((line) => line.split(' | '))
     .map((line) => line.trim())
   for (const line of lines) {
-    const parse = () => {
-      const { rest } = parseGlobals(words(line))
+    const parse = async () => {
+      const { rest } = await parseGlobals(words(line))
       const { node, rest: own } = resolve(root, rest)
       assert.ok(!isGroup(node), `${line} leads to a group`)
-      parseCommand(node, own)
+      await parseCommand(node, own)
     }
     if (AMBIGUOUS.has(line))
-      assert.throws(parse, /ambiguous command 'h': it could be history, healthcheck, help/)
-    else assert.doesNotThrow(parse, line)
+      await assert.rejects(parse, /ambiguous command 'h': it could be history, healthcheck, help/)
+    else await assert.doesNotReject(parse, line)
   }
 })
 
@@ -87,41 +87,41 @@ test('no two names of one level, and no two options of one command, are the same
   }
 })
 
-test('every example in the help parses', () => {
+test('every example in the help parses', async () => {
   for (const { command } of commandsOf(root)) {
     for (const { command: line } of command.examples ?? []) {
       if (!line.startsWith('osctl ')) continue
-      const { rest } = parseGlobals(words(line.replace(/ >.*/, '')).slice(1))
+      const { rest } = await parseGlobals(words(line.replace(/ >.*/, '')).slice(1))
       const { node, rest: own } = resolve(root, rest)
       assert.equal(node, command, line)
-      assert.doesNotThrow(() => parseCommand(command, own), line)
+      await assert.doesNotReject(parseCommand(command, own), line)
     }
   }
 })
 
-test('values: lists by comma, integers in their range, negatable switches', () => {
-  const parse = (line: string) => {
+test('values: lists by comma, integers in their range, negatable switches', async () => {
+  const parse = async (line: string) => {
     const { node, rest } = resolve(root, words(line))
     assert.ok(!isGroup(node))
     return parseCommand(node, rest)
   }
-  assert.deepEqual(parse('ct ls -S running,stopped -S frozen').options.list('state'), [
+  assert.deepEqual((await parse('ct ls -S running,stopped -S frozen')).options.list('state'), [
     'running',
     'stopped',
     'frozen',
   ])
-  assert.equal(parse('ct stop -t 5 x').options.integer('timeout'), 5)
-  assert.equal(parse('ct start -w infinity x').options.text('wait'), 'infinity')
-  assert.equal(parse('pool import --no-autostart x').options.flag('autostart', true), false)
-  assert.equal(parse('pool import x').options.flag('autostart', true), true)
-  assert.equal(parse('ct ls --json').globals.flag('json'), true)
-  assert.equal(parse('ct ls -p').options.flag('persistent'), true)
-  assert.deepEqual(parse('ct exec 101 sh -c -j').args, ['101', 'sh', '-c', '-j'])
-  assert.equal(parse('ct stop -kt5 x').options.integer('timeout'), 5)
-  assert.equal(parse('ct stop -kt5 x').options.flag('kill'), true)
-  assert.equal(parse('ct stop --timeout=5 x').options.integer('timeout'), 5)
-  assert.deepEqual(parse('ct show -- -x').args, ['-x'])
-  assert.equal(parse('ct ls -o -memory').options.text('output'), '-memory')
+  assert.equal((await parse('ct stop -t 5 x')).options.integer('timeout'), 5)
+  assert.equal((await parse('ct start -w infinity x')).options.text('wait'), 'infinity')
+  assert.equal((await parse('pool import --no-autostart x')).options.flag('autostart', true), false)
+  assert.equal((await parse('pool import x')).options.flag('autostart', true), true)
+  assert.equal((await parse('ct ls --json')).globals.flag('json'), true)
+  assert.equal((await parse('ct ls -p')).options.flag('persistent'), true)
+  assert.deepEqual((await parse('ct exec 101 sh -c -j')).args, ['101', 'sh', '-c', '-j'])
+  assert.equal((await parse('ct stop -kt5 x')).options.integer('timeout'), 5)
+  assert.equal((await parse('ct stop -kt5 x')).options.flag('kill'), true)
+  assert.equal((await parse('ct stop --timeout=5 x')).options.integer('timeout'), 5)
+  assert.deepEqual((await parse('ct show -- -x')).args, ['-x'])
+  assert.equal((await parse('ct ls -o -memory')).options.text('output'), '-memory')
 })
 
 const wrong: [string, RegExp][] = [
