@@ -95,6 +95,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 export function boot(options: BootOptions = {}): Machine {
   const dir = options.dir ?? scratch()
   mkdirSync(dir, { recursive: true })
+  // Those of an earlier machine in this directory would be connected to before QEMU has made its own.
+  for (const name of ['console', 'shell', 'qmp']) rmSync(join(dir, `${name}.sock`), { force: true })
   const log = openSync(join(dir, 'qemu.log'), 'a')
   const child = spawn(
     'setpriv',

@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { WorkerLog } from '../../events/log/client.ts'
+import { SqliteLog } from '../../events/log/sqlite/log.ts'
 import type { Head } from '../../events/types/envelope.ts'
 import { BASELINE_SCHEMA, MACHINES_VERSION } from '../../machines/baseline.ts'
 import type { Clock, DaemonPorts, StateCache } from '../ports.ts'
@@ -49,7 +50,8 @@ export function logPorts(options: LogOptions): Pick<DaemonPorts, 'openPoolLog' |
     },
     openHostLog: async () => {
       mkdirSync(options.host, { recursive: true, mode: 0o700 })
-      return new WorkerLog({ dir: options.host, stamp, create: true })
+      // In this thread: the directory is volatile, so a commit waits for no disk.
+      return new SqliteLog({ dir: options.host, stamp, create: true })
     },
   }
 }
