@@ -274,11 +274,10 @@ export async function build({ root = ROOT, out = join(root, 'dist'), entries }) 
 
 async function main() {
   const began = performance.now()
-  const programs = ['osctl', 'osctld', 'osctl-replay']
-  const present = programs.filter((name) => fs.existsSync(join(ROOT, 'bin', `${name}.ts`)))
-  for (const name of programs) {
-    if (!present.includes(name)) process.stderr.write(`build: warning: bin/${name}.ts is missing\n`)
-  }
+  const present = fs
+    .readdirSync(join(ROOT, 'bin'))
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => basename(file, '.ts'))
   const entries = Object.fromEntries(present.map((name) => [name, join('bin', `${name}.ts`)]))
   const made = await build({ entries }).catch(async (error) => {
     if (!error.errors) throw error
