@@ -349,7 +349,7 @@ export class World {
   }
 
   #isBusy(): boolean {
-    for (const pool of this.daemon.pools.values()) {
+    for (const pool of this.#running?.daemon.pools.values() ?? []) {
       const states = [pool.journal.states.pool(), ...pool.journal.states.all()]
       if (states.some(({ context: { op } }) => op !== null && op.pending?.inDoubt === null)) return true
     }
