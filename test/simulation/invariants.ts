@@ -186,6 +186,7 @@ async function log(world: World, pool: Pool): Promise<string[]> {
   const disk = world.disks.named(pool.name)
   const replayed = new Fold()
   for (const { event } of disk.rows()) replayed.apply(event)
+  if (disk.segments.length === 1) return [...found, ...differences(pool, replayed, 'replay')]
   const fromBaseline = new Fold()
   for (const { event } of disk.open()?.rows ?? []) fromBaseline.apply(event)
   return [

@@ -1,43 +1,87 @@
 /**
- * npm run sim -- --seeds N [--seed S] [--steps K]: N random lives from seed S on (default: a fresh one).
+ * npm run sim -- [--seeds N] [--seed S] [--steps K] [--jobs J] [--story]
  *
+ * N random lives from seed S on (default: 1,000 from a fresh one; with --seed alone, that one), on all cores.
  * Prints the first failures with their seeds and stories; the exit status is 1 when there was any.
  */
+import { spawn } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Counts, storm } from './storm.ts'
 
-const DEFAULT_SEEDS = '1000'
 const SHOWN = 3
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: DEFAULT_SEEDS },
+    seeds: { type: 'string' },
     seed: { type: 'string' },
     steps: { type: 'string', default: '60' },
+    jobs: { type: 'string', default: `${availableParallelism()}` },
     story: { type: 'boolean', default: false },
   },
 })
-const first = values.seed === undefined ? BigInt(Date.now()) : BigInt(values.seed)
-const count =
-  values.seed !== undefined && process.argv.every((word) => !word.startsWith('--seeds'))
-    ? 1
-    : Number(values.seeds)
-const totals: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0 }
-const began = performance.now()
-const failed: bigint[] = []
-for (let i = 0; i < count; i++) {
-  const seed = first + BigInt(i)
-  const { wrong, story, counts } = await storm(seed, Number(values.steps))
-  for (const name of Object.keys(totals) as (keyof Counts)[]) totals[name] += counts[name]
-  if (wrong.length > 0) failed.push(seed)
-  if ((wrong.length > 0 && failed.length <= SHOWN) || values.story)
-    console.log(`\nseed ${seed}\n${[...story, ...wrong.map((what) => `WRONG ${what}`)].join('\n')}`)
+
+type Tally = Counts & { failed: string[] }
+const nothing = (): Tally => ({ commands: 0, crashes: 0, faults: 0, checks: 0, failed: [] })
+
+function add(to: Tally, from: Tally): void {
+  for (const name of ['commands', 'crashes', 'faults', 'checks'] as const) to[name] += from[name]
+  to.failed.push(...from.failed)
 }
-const seconds = ((performance.now() - began) / 1000).toFixed(1)
-console.log(
-  `\n${count} seeds from ${first}, ${failed.length} failed${failed.length > 0 ? `: ${failed.slice(0, 20).join(' ')}` : ''}`,
-)
-console.log(
-  `${totals.commands} commands, ${totals.crashes} crashes, ${totals.faults} faults, ${totals.checks} checks in ${seconds} s`,
-)
-process.exitCode = failed.length > 0 ? 1 : 0
+
+async function lives(first: bigint, count: number): Promise<Tally> {
+  const tally = nothing()
+  for (let i = 0; i < count; i++) {
+    const seed = first + BigInt(i)
+    const { wrong, story, counts } = await storm(seed, Number(values.steps))
+    add(tally, { ...counts, failed: wrong.length > 0 ? [`${seed}`] : [] })
+    if (values.story || (wrong.length > 0 && tally.failed.length <= SHOWN)) {
+      console.log(`\nseed ${seed}\n${[...story, ...wrong.map((what) => `WRONG ${what}`)].join('\n')}`)
+    }
+  }
+  return tally
+}
+
+/** The same program, for a part of the seeds; its last line is its tally. */
+function child(first: bigint, count: number): Promise<Tally> {
+  const own = fileURLToPath(import.meta.url)
+  const argv = [own, '--jobs', '0', '--seed', `${first}`, '--seeds', `${count}`, '--steps', values.steps]
+  const job = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let text = ''
+  job.stdout.on('data', (chunk) => {
+    text += chunk
+  })
+  return new Promise((resolve, reject) => {
+    job.on('error', reject)
+    job.on('close', () => {
+      const lines = text.trimEnd().split('\n')
+      const last = lines.pop() ?? ''
+      if (lines.length > 0) console.log(lines.join('\n'))
+      if (last.startsWith('{')) resolve(JSON.parse(last) as Tally)
+      else reject(new Error(`a job ended without its tally: ${last}`))
+    })
+  })
+}
+
+const first = BigInt(values.seed ?? Date.now())
+const count = Number(values.seeds ?? (values.seed === undefined ? 1000 : 1))
+const jobs = Math.min(Number(values.jobs), count)
+const began = performance.now()
+
+if (jobs === 0) {
+  console.log(JSON.stringify(await lives(first, count)))
+} else {
+  const share = Math.ceil(count / jobs)
+  const parts = Array.from({ length: jobs }, (_, i) => Math.max(0, Math.min(share, count - i * share)))
+  const work =
+    jobs === 1 ? [lives(first, count)] : parts.map((size, i) => child(first + BigInt(i * share), size))
+  const total = nothing()
+  for (const tally of await Promise.all(work)) add(total, tally)
+  const { commands, crashes, faults, checks, failed } = total
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
+  const which = failed.length > 0 ? `: ${failed.slice(0, 20).join(' ')}` : ''
+  console.log(`\n${count} seeds from ${first}, ${failed.length} failed${which}`)
+  console.log(`${commands} commands, ${crashes} crashes, ${faults} faults, ${checks} checks in ${seconds} s`)
+  process.exitCode = failed.length > 0 ? 1 : 0
+}

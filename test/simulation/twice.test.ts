@@ -58,7 +58,6 @@ describe('A daemon that dies while it recovers is followed by one that brings al
   for (const [later, by] of [
     [12, 'kill'],
     [45, 'kill'],
-    [75, 'kill'],
     [60, 'power-cut'],
   ] as const) {
     it(`after a ${by} ${later} boundaries into seven commands`, async () => {
