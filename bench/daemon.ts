@@ -52,12 +52,18 @@ class Client {
 
 let daemon = null as ChildProcess | null
 
+/** As the live system starts it. */
+function launch(): ChildProcess {
+  const argv = ['--host', 'simulated', '--state', base, '--socket', socketPath, '--log-level', 'error']
+  const env = { ...process.env, OSCTL_NODE: process.execPath }
+  daemon = spawn(join(TOP, 'dist', 'osctld'), argv, { stdio: ['ignore', 'inherit', 'inherit'], env })
+  return daemon
+}
+
 /** Starts the daemon; resolves when the pool takes commands, with the ms from spawn to there. */
 async function start(): Promise<number> {
   const began = performance.now()
-  const argv = [join(TOP, 'dist', 'osctld.cjs'), '--host', 'simulated', '--state', base, '--socket', socketPath, '--log-level', 'error']
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'inherit', 'inherit'] })
-  daemon = child
+  const child = launch()
   for (;;) {
     if (child.exitCode !== null) throw new Error('osctld ended')
     await new Promise((resolve) => setTimeout(resolve, 10))
@@ -236,8 +242,7 @@ async function main(): Promise<boolean> {
 
 /** The pool is installed by a daemon of its own; the population follows while nobody holds the log. */
 async function installPool(): Promise<void> {
-  const argv = [join(TOP, 'dist', 'osctld.cjs'), '--host', 'simulated', '--state', base, '--socket', socketPath, '--log-level', 'error']
-  daemon = spawn(process.execPath, argv, { stdio: ['ignore', 'inherit', 'inherit'] })
+  launch()
   while (!existsSync(socketPath)) await new Promise((resolve) => setTimeout(resolve, 20))
   const client = new Client(socketPath)
   await client.call('pool.install', { name: 'tank' })

@@ -1,7 +1,8 @@
 /**
  * Makes dist/: what the live image carries of this project. No node_modules, no TypeScript, no network.
  *
- *   dist/osctl.cjs, osctld.cjs, osctl-replay.cjs   one CommonJS file for each file of bin/
+ *   dist/osctl.cjs, osctld.cjs                     one CommonJS file for each program of bin/
+ *   dist/osctld                                    what starts osctld with its limits
  *   dist/<folder>-<file>.cjs                       one for each worker and helper process that a bundle starts
  *   dist/native/                                   better_sqlite3.node and koffi.node of this machine's kind
  *   dist/hooks/, dist/man/                         copied from src/hooks, docs/man
@@ -185,6 +186,14 @@ function copyAssets(root, out) {
   }
 }
 
+/** Launchers: `bin/osctld.sh` becomes dist/osctld. */
+function copyLaunchers(root, out) {
+  for (const file of fs.globSync('*.sh', { cwd: join(root, 'bin') })) {
+    fs.copyFileSync(join(root, 'bin', file), join(out, basename(file, '.sh')))
+    fs.chmodSync(join(out, basename(file, '.sh')), 0o755)
+  }
+}
+
 /** Licences of the bundled packages, each once, in order of their names. */
 function writeLicences(root, out, inputs) {
   const packages = new Set()
@@ -262,6 +271,7 @@ export async function build({ root = ROOT, out = join(root, 'dist'), entries }) 
       inputs.push(...(await bundle(root, fresh, workerName(path), path, workers, who)))
     copyNative(fresh)
     copyAssets(root, fresh)
+    copyLaunchers(root, fresh)
     writeLicences(root, fresh, inputs)
     if ('osctl' in entries) writeCompletion(fresh)
     normalise(fresh, who.seconds)

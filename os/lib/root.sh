@@ -37,7 +37,7 @@ root_programs() {
     local stage=$1 shortcut page
     mkdir -p "$stage/usr/bin"
     printf '#!/bin/sh\nexec /usr/bin/node /usr/lib/osctl/osctl.cjs "$@"\n' >"$stage/usr/bin/osctl"
-    printf '#!/bin/sh\nexec /usr/bin/node /usr/lib/osctl/osctld.cjs "$@"\n' >"$stage/usr/bin/osctld"
+    printf '#!/bin/sh\nOSCTL_NODE=/usr/bin/node exec /usr/lib/osctl/osctld "$@"\n' >"$stage/usr/bin/osctld"
     for shortcut in $SHORTCUTS; do
         printf '#!/bin/sh\nexec /usr/bin/osctl %s "$@"\n' "$shortcut" >"$stage/usr/bin/$shortcut"
     done
