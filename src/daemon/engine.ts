@@ -20,6 +20,7 @@ import type { Operation, PendingIntent } from '../machines/operation.ts'
 import { oneLine, Unavailable } from './errors.ts'
 import type { Journal } from './journal.ts'
 
+import { patiently } from './patience.ts'
 import type { DaemonPorts } from './ports.ts'
 
 export type ProgressListener = (stream: StreamId, op: string, done: number | null, total: number | null, text: string) => void
@@ -35,6 +36,8 @@ export type EnginePool = {
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
+/** Looks at what a failure left, before it is in doubt. */
+const LOOKS = 5
 
 type Running = { readonly stream: StreamId; readonly abort: AbortController; readonly done: Promise<void> }
 
@@ -145,15 +148,19 @@ export class Engine {
     const { intent, kind, args, compensates } = pending
     const { probe, undo, idempotence } = this.#kind(kind)
     if (compensates || isNone(probe)) return failed
-    try {
-      const context = this.context(stream, intent, signal)
+    const context = this.context(stream, intent, signal)
+    const look = async (): Promise<Fact> => {
       const seen = await probe(args as never, context)
       if (seen.is === 'done') return { type: 'EffectSucceeded', intent, kind, evidence: seen.evidence as never, by: 'probe' }
       if (seen.is === 'partial' && idempotence === 'once' && !isNone(undo)) await undo(args as never, null, context)
-    } catch (error) {
-      this.#ports.logger.warn({ intent, error: classify(error).message }, 'what a failure left could not be looked at')
+      return failed
     }
-    return failed
+    try {
+      return await patiently(this.#ports.clock, LOOKS, look, { signal, passes: (error) => error instanceof HostError })
+    } catch (error) {
+      if (signal.aborted) return failed
+      return { type: 'EffectInDoubt', intent, why: `${failed.message}; and what is there cannot be seen: ${classify(error).message}` }
+    }
   }
 
   async #undo(stream: StreamId, pending: PendingIntent, context: EffectContext): Promise<void> {
