@@ -15,7 +15,7 @@ export const cgroupOf = (spec: Pick<ContainerSpec, 'pool' | 'user' | 'ctid'>): s
 
 /** The reference's word for a state; `error` for a container that nobody can act on without an admin. */
 export function stateWord(pool: Pool, ct: CtState): string {
-  if (pool.journal.fold.quarantined.has(streamOfCt(ct))) return 'error'
+  if (pool.journal.fold.quarantined.has(streamOfCt(ct)) || ct.context.op?.pending?.inDoubt) return 'error'
   const life = lifeOf(ct)
   // Until recovery has looked, what ran before the host died is neither known to run nor to be stopped.
   const bootId = ct.context.run?.evidence?.bootId

@@ -20,7 +20,7 @@ export type CtRow = {
   distribution: string
   version: string
   arch: string
-  /** creating stopped starting running rebooting freezing frozen thawing stopping deleting, or `error` in doubt */
+  /** staged stopped starting running rebooting restarting freezing frozen stopping deleting unknown; `error` in doubt */
   state: string
   init_pid: number | null
   autostart: boolean
