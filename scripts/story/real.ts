@@ -15,9 +15,10 @@ const COMMAND_MS = 300_000
 export async function realStage(): Promise<Stage> {
   const directory = scratch()
   const disk = createDisk(join(directory, 'tank.img'), DISK_GIB)
+  let boots = 0
   const start = async (): Promise<Machine> => {
     process.stdout.write('  (booting the live system in QEMU)\n')
-    const machine = boot({ dir: directory, disks: [disk] })
+    const machine = boot({ dir: join(directory, `boot-${++boots}`), disks: [disk] })
     const ms = await machine.waitForBoot()
     process.stdout.write(`  (booted in ${(ms / 1000).toFixed(1)} s)\n`)
     await machine.waitUntilSucceeds('osctl ping')

@@ -12,9 +12,10 @@ const directory = scratch()
 const disk = createDisk(`${directory}/tank.img`, 8)
 let machine: Machine
 let bootIdBefore = ''
+let boots = 0
 
 async function start(): Promise<void> {
-  machine = boot({ dir: directory, disks: [disk] })
+  machine = boot({ dir: `${directory}/${++boots}`, disks: [disk] })
   await machine.waitForBoot()
   await machine.waitUntilSucceeds('osctl ping')
 }
