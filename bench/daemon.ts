@@ -4,7 +4,16 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,7 +39,11 @@ class Client {
   constructor(path: string) {
     this.#socket = connect(path)
     createInterface({ input: this.#socket }).on('line', (line) => {
-      const { id, result, error } = JSON.parse(line) as { id?: number; result?: unknown; error?: { message: string } }
+      const { id, result, error } = JSON.parse(line) as {
+        id?: number
+        result?: unknown
+        error?: { message: string }
+      }
       const waiting = id === undefined ? undefined : this.#waiting.get(id)
       if (id === undefined || !waiting) return
       this.#waiting.delete(id)
@@ -82,7 +95,10 @@ async function stop(): Promise<void> {
 }
 
 const setAttr = (client: Client, n: number) =>
-  client.call('ct.set', { id: `ct${n % CONTAINERS}`, set: { attrs: { 'my.org:bench': `${n} ${performance.now()}` } } })
+  client.call('ct.set', {
+    id: `ct${n % CONTAINERS}`,
+    set: { attrs: { 'my.org:bench': `${n} ${performance.now()}` } },
+  })
 
 async function latency(client: Client): Promise<Figure> {
   const fd = openSync(join(base, 'raw'), 'w')
@@ -100,7 +116,13 @@ async function latency(client: Client): Promise<Figure> {
     return performance.now() - began
   }
   const rounds = QUICK ? 200 : 2000
-  const samples = await interleave([{ name: 'fdatasync', run: sync }, { name: 'command', run: command }], { rounds, warmUp: 50 })
+  const samples = await interleave(
+    [
+      { name: 'fdatasync', run: sync },
+      { name: 'command', run: command },
+    ],
+    { rounds, warmUp: 50 },
+  )
   closeSync(fd)
   const floor = percentile(samples.get('fdatasync')?.ms ?? [], 50)
   const value = percentile(samples.get('command')?.ms ?? [], 50)
@@ -186,7 +208,8 @@ async function starts(): Promise<Figure[]> {
   const replayed = await start()
   const client = new Client(socketPath)
   // Enough commits for the states to be cached.
-  for (let n = 0; n < 5500; n += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => setAttr(client, n + i)))
+  for (let n = 0; n < 5500; n += 50)
+    await Promise.all(Array.from({ length: 50 }, (_, i) => setAttr(client, n + i)))
   await new Promise((resolve) => setTimeout(resolve, 1000))
   client.close()
   await stop()
@@ -195,9 +218,28 @@ async function starts(): Promise<Figure[]> {
   const memory = resident()
   const clock = { starts: 'the process is spawned', stops: 'the pool takes commands' }
   return [
-    { name: `start by replay of ${EVENTS} events`, value: replayed / 1000, unit: 's', ...clock, bar: atMost(replayed, 8000, '≤ 8 s') },
-    { name: `start from snapshots, ${CONTAINERS} containers`, value: cached / 1000, unit: 's', ...clock, bar: atMost(cached, 1000, '≤ 1 s') },
-    { name: 'resident after a start from snapshots', value: memory, unit: 'MiB', starts: '-', stops: '3 s after the start', bar: atMost(memory, 128, '≤ 128 MiB') },
+    {
+      name: `start by replay of ${EVENTS} events`,
+      value: replayed / 1000,
+      unit: 's',
+      ...clock,
+      bar: atMost(replayed, 8000, '≤ 8 s'),
+    },
+    {
+      name: `start from snapshots, ${CONTAINERS} containers`,
+      value: cached / 1000,
+      unit: 's',
+      ...clock,
+      bar: atMost(cached, 1000, '≤ 1 s'),
+    },
+    {
+      name: 'resident after a start from snapshots',
+      value: memory,
+      unit: 'MiB',
+      starts: '-',
+      stops: '3 s after the start',
+      bar: atMost(memory, 128, '≤ 128 MiB'),
+    },
   ]
 }
 
@@ -207,11 +249,18 @@ async function commandLine(): Promise<Figure[]> {
     name,
     run: () =>
       timed(() => {
-        const { status, stderr } = spawnSync(process.execPath, argv, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+        const { status, stderr } = spawnSync(process.execPath, argv, {
+          env,
+          stdio: ['ignore', 'ignore', 'pipe'],
+        })
         if (status !== 0) throw new Error(`${name}: ${stderr}`)
       }),
   })
-  const subjects = [runner('node', '-e', '0'), runner('ping', osctl, 'ping'), runner('ct ls', osctl, 'ct', 'ls', '-o', 'id,state')]
+  const subjects = [
+    runner('node', '-e', '0'),
+    runner('ping', osctl, 'ping'),
+    runner('ct ls', osctl, 'ct', 'ls', '-o', 'id,state'),
+  ]
   const samples = await interleave(subjects, { rounds: QUICK ? 10 : 30, warmUp: 3 })
   const p50 = (name: string): number => percentile(samples.get(name)?.ms ?? [], 50)
   return ['ping', 'ct ls'].map((name) => ({

@@ -2,19 +2,28 @@
  * A pool's log with many containers and a long history, written straight through the machines: what a
  * daemon of some months finds at its start, made in seconds.
  */
-import { SqliteLog } from '../src/events/log/sqlite/log.ts'
+
+import { realClock } from '../src/daemon/adapters/clock.ts'
+import { ulids } from '../src/daemon/adapters/ids.ts'
 import type { Journal } from '../src/daemon/journal.ts'
 import { Journal as RealJournal } from '../src/daemon/journal.ts'
-import { ulids } from '../src/daemon/adapters/ids.ts'
-import { realClock } from '../src/daemon/adapters/clock.ts'
+import { SqliteLog } from '../src/events/log/sqlite/log.ts'
 import type { Fact } from '../src/events/types/events.ts'
-import type { Asked, Decision, DecideView } from '../src/machines/decide/decision.ts'
 import { decideCt } from '../src/machines/decide/container.ts'
+import type { Asked, DecideView, Decision } from '../src/machines/decide/decision.ts'
 
 const ids = ulids()
 const mint = { id: () => ids.ulid(), wall: realClock.wall, mono: realClock.mono }
 const actor = {
-  verified: { uid: 0, gid: 0, pid: 4242, start: 123456, loginuid: 1000, exe: '/usr/bin/node', tty: '/dev/pts/0' },
+  verified: {
+    uid: 0,
+    gid: 0,
+    pid: 4242,
+    start: 123456,
+    loginuid: 1000,
+    exe: '/usr/bin/node',
+    tty: '/dev/pts/0',
+  },
 }
 const asked = (command: string, id: string): Asked => ({
   op: ids.ulid(),
@@ -72,15 +81,27 @@ async function create(journal: Journal, ctid: string): Promise<void> {
   await outcome(journal, id, { guid: String(1000 + Number(ctid.slice(2))), existing: false })
 }
 
-async function outcome(journal: Journal, id: string, evidence: Record<string, string | boolean>): Promise<void> {
+async function outcome(
+  journal: Journal,
+  id: string,
+  evidence: Record<string, string | boolean>,
+): Promise<void> {
   await journal.submit((view) => {
     const pending = view.ct(id).context.op?.pending
-    const fact = { type: 'EffectSucceeded', intent: pending?.intent, kind: pending?.kind, evidence, by: 'run' } as Fact
+    const fact = {
+      type: 'EffectSucceeded',
+      intent: pending?.intent,
+      kind: pending?.kind,
+      evidence,
+      by: 'run',
+    } as Fact
     return { drafts: [{ stream: `ct:${id}`, fact }], extra: null }
   })
 }
 
 async function set(journal: Journal, ctid: string, n: number): Promise<void> {
   const ask = asked('ct set attr', ctid)
-  await decided(journal, (view) => decideCt(view, { type: 'ct.set', ctid, set: { attrs: { 'my.org:n': String(n) } } }, ask))
+  await decided(journal, (view) =>
+    decideCt(view, { type: 'ct.set', ctid, set: { attrs: { 'my.org:n': String(n) } } }, ask),
+  )
 }

@@ -10,7 +10,10 @@ const TOP = join(import.meta.dirname, '..')
 const image = existsSync(join(TOP, 'os', 'out', 'root.squashfs'))
 const files = ['log.ts', 'daemon.ts', ...(image ? ['vm.ts'] : [])]
 
-if (!image) process.stdout.write('no live image (npm run os:build): what is measured in the virtual machine is left out\n')
+if (!image)
+  process.stdout.write(
+    'no live image (npm run os:build): what is measured in the virtual machine is left out\n',
+  )
 let misses = 0
 for (const file of files) {
   if (!existsSync(join(import.meta.dirname, file))) continue

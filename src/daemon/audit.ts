@@ -1,6 +1,7 @@
 /** Reading the log for people: events as rows, commands with their ends, operations that are over. */
-import type { Actor } from '../events/types/actor.ts'
+
 import type { EventQuery, LogStore } from '../events/log/store.ts'
+import type { Actor } from '../events/types/actor.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData, EventType } from '../events/types/events.ts'
 import { ctOfStream } from '../events/types/ids.ts'
@@ -11,7 +12,17 @@ import { actorName } from './rows.ts'
 
 const COMMANDS: readonly EventType[] = ['CommandAccepted', 'CommandNoop', 'CommandRefused', 'RefusalsSummed']
 /** Facts that tell what happened without a command, and belong to the history as well. */
-const HAPPENINGS: readonly EventType[] = ['PoolOpened', 'PoolReady', 'PoolClosed', 'CtExited', 'CtRebooted', 'CtAdopted', 'CtLost', 'EffectFenced', 'EffectInDoubt']
+const HAPPENINGS: readonly EventType[] = [
+  'PoolOpened',
+  'PoolReady',
+  'PoolClosed',
+  'CtExited',
+  'CtRebooted',
+  'CtAdopted',
+  'CtLost',
+  'EffectFenced',
+  'EffectInDoubt',
+]
 const HISTORY: readonly EventType[] = [...COMMANDS, ...HAPPENINGS, 'OperationFinished']
 
 /** All events that answer a query, at most `limit`, in the query's order. */
@@ -21,7 +32,12 @@ export async function ask(store: LogStore, query: EventQuery): Promise<StoredEve
   while (cursor && found.length < query.limit) {
     const slice = await store.query({ ...cursor, limit: query.limit - found.length })
     found.push(...slice.events)
-    cursor = slice.next === null ? null : query.reverse ? { ...query, to: slice.next } : { ...query, from: slice.next }
+    cursor =
+      slice.next === null
+        ? null
+        : query.reverse
+          ? { ...query, to: slice.next }
+          : { ...query, from: slice.next }
   }
   return found
 }
@@ -46,7 +62,11 @@ export function eventRow(pool: Pool, event: StoredEvent): EventRow {
 }
 
 /** Commands and happenings of one pool, oldest first; `limit` counts the newest. */
-export async function history(pool: Pool, stream: EventQuery['stream'], limit: number): Promise<HistoryRow[]> {
+export async function history(
+  pool: Pool,
+  stream: EventQuery['stream'],
+  limit: number,
+): Promise<HistoryRow[]> {
   const where = stream === undefined ? {} : { stream }
   const events = await ask(pool.journal.store, { ...where, types: HISTORY, reverse: true, limit: limit * 2 })
   const ends = new Map<string, StoredEvent>()
@@ -61,7 +81,12 @@ export async function history(pool: Pool, stream: EventQuery['stream'], limit: n
 function historyRow(pool: Pool, event: StoredEvent, end: StoredEvent | undefined): HistoryRow {
   const { seq, t, op, stream } = event
   const ct = ctOfStream(stream)
-  const data = event.data as { command?: string; cli?: string | null; actor?: Actor; args?: Record<string, unknown> }
+  const data = event.data as {
+    command?: string
+    cli?: string | null
+    actor?: Actor
+    args?: Record<string, unknown>
+  }
   return {
     time: t,
     pool: pool.name,
@@ -92,15 +117,22 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
   const data = event.data as Record<string, unknown>
   switch (event.type) {
     case 'PoolOpened':
-      return { none: 'pool imported', closed: 'pool imported', 'daemon-died': 'osctld restarted, pool reopened', 'host-died': 'pool imported after the host died' }[
-        (event.data as EventData<'PoolOpened'>).previous
-      ]
+      return {
+        none: 'pool imported',
+        closed: 'pool imported',
+        'daemon-died': 'osctld restarted, pool reopened',
+        'host-died': 'pool imported after the host died',
+      }[(event.data as EventData<'PoolOpened'>).previous]
     case 'PoolReady':
       return `pool ready: ${data['containers']} containers, ${data['adopted']} adopted, ${data['lost']} lost, ${data['exited']} exited, ${data['settled']} operations settled, ${data['inDoubt']} in doubt`
     case 'PoolClosed':
       return 'pool exported'
     case 'CtExited':
-      return data['target'] === 'reboot' ? 'rebooted from inside' : data['target'] === 'crash' ? 'died' : 'shut down from inside'
+      return data['target'] === 'reboot'
+        ? 'rebooted from inside'
+        : data['target'] === 'crash'
+          ? 'died'
+          : 'shut down from inside'
     case 'CtRebooted':
       return 'runs again after reboot'
     case 'CtAdopted':
@@ -112,16 +144,22 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     case 'EffectInDoubt':
       return `in doubt: ${data['why']}`
     case 'RefusalsSummed':
-      if (data['code'] === REBOOTS_CODE) return `rebooted ${data['count']} more times from inside, not recorded one by one`
+      if (data['code'] === REBOOTS_CODE)
+        return `rebooted ${data['count']} more times from inside, not recorded one by one`
       return `${data['count']} more refusals (${data['code']})`
     default:
       return event.type
   }
 }
 
-function resultOf(pool: Pool, event: StoredEvent, end: StoredEvent | undefined): Pick<HistoryRow, 'result' | 'error' | 'duration'> {
+function resultOf(
+  pool: Pool,
+  event: StoredEvent,
+  end: StoredEvent | undefined,
+): Pick<HistoryRow, 'result' | 'error' | 'duration'> {
   const data = event.data as { message?: string; why?: string }
-  if (event.type === 'CommandRefused') return { result: 'refused', error: data.message ?? null, duration: null }
+  if (event.type === 'CommandRefused')
+    return { result: 'refused', error: data.message ?? null, duration: null }
   if (event.type === 'CommandNoop') return { result: 'no change', error: null, duration: null }
   if (event.type !== 'CommandAccepted') return { result: '-', error: null, duration: null }
   if (end) {
@@ -130,7 +168,11 @@ function resultOf(pool: Pool, event: StoredEvent, end: StoredEvent | undefined):
   }
   const open = pool.journal.states.of(event.stream)?.context.op
   const doubt = open?.id === event.op ? open?.pending?.inDoubt : null
-  return { result: doubt ? 'in doubt' : open?.id === event.op ? 'running' : '-', error: doubt ?? null, duration: null }
+  return {
+    result: doubt ? 'in doubt' : open?.id === event.op ? 'running' : '-',
+    error: doubt ?? null,
+    duration: null,
+  }
 }
 
 /** An operation from its events, whether it is over or not. Null when the log has none of that id. */
@@ -165,7 +207,13 @@ function stepsOf(events: readonly StoredEvent[]): OpRow['steps'] {
     const step = steps.get(intent)
     if (event.type === 'EffectIntended') {
       const undoing = data['compensates'] ? `undo of ${data['compensates']}` : null
-      steps.set(intent, { intent, kind: data['kind'] ?? '', state: 'running', detail: undoing, args: data['args'] })
+      steps.set(intent, {
+        intent,
+        kind: data['kind'] ?? '',
+        state: 'running',
+        detail: undoing,
+        args: data['args'],
+      })
     } else if (step) {
       steps.set(intent, { ...step, ...stepChange(event.type, data) })
     }

@@ -35,7 +35,11 @@ export async function remaining(states: States, store: LogStore): Promise<Ulid[]
   if (!newest || isOlder) return null
   const { autostart } = states.pool().context
   if (autostart.length === 0) return []
-  const starts = await ask(store, { types: ['CtStartRequested', 'CtRestartRequested'], from: newest.seq, limit: 100_000 })
+  const starts = await ask(store, {
+    types: ['CtStartRequested', 'CtRestartRequested'],
+    from: newest.seq,
+    limit: 100_000,
+  })
   const started = new Set(starts.map((event) => event.stream))
   return autostart.filter((id) => {
     const ct = states.ct(id)
@@ -44,7 +48,11 @@ export async function remaining(states: States, store: LogStore): Promise<Ulid[]
 }
 
 /** Runs `work` on each item, `width` at a time, in order; one that fails does not stop the others. */
-export async function inParallel<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = [...items]
   const worker = async (): Promise<void> => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item)

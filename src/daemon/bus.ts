@@ -9,8 +9,8 @@
 import { LogError } from '../events/log/store.ts'
 import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
-import type { Asked, Decision, DecideView, Refusal } from '../machines/decide/decision.ts'
 import type { Draft } from '../machines/advance.ts'
+import type { Asked, DecideView, Decision, Refusal } from '../machines/decide/decision.ts'
 import type { Accepted } from '../rpc/results.ts'
 import { CallError, Unavailable } from './errors.ts'
 import type { Pool } from './pool.ts'
@@ -18,7 +18,9 @@ import type { Pool } from './pool.ts'
 export type Waiting = {
   readonly noWait: boolean
   /** Progress of the operation's effects. */
-  readonly progress?: ((text: string, done: number | null, total: number | null, op: string) => void) | undefined
+  readonly progress?:
+    | ((text: string, done: number | null, total: number | null, op: string) => void)
+    | undefined
   /** Told the operation's id as soon as it is committed. */
   readonly accepted?: ((op: string) => void) | undefined
 }
@@ -35,7 +37,10 @@ export class RefusalLimit {
     if (!window || now - window.since >= MINUTE_MS || now < window.since) {
       this.#windows.set(stream, { since: now, written: 1, dropped: 0, code })
       if (!window || window.dropped === 0) return { write: true, sum: null }
-      return { write: true, sum: { type: 'RefusalsSummed', count: window.dropped, code: window.code, since: window.since } }
+      return {
+        write: true,
+        sum: { type: 'RefusalsSummed', count: window.dropped, code: window.code, since: window.since },
+      }
     }
     if (window.written < REFUSALS_A_MINUTE) {
       window.written++
@@ -54,7 +59,12 @@ export class Bus {
    * Runs a command on a pool.
    * @throws CallError: refused, not-found, invalid, failed (with the operation's id), in-doubt, unavailable
    */
-  async run(pool: Pool, asked: Asked, decide: (view: DecideView) => Decision, waiting: Waiting): Promise<Accepted> {
+  async run(
+    pool: Pool,
+    asked: Asked,
+    decide: (view: DecideView) => Decision,
+    waiting: Waiting,
+  ): Promise<Accepted> {
     let decision: Decision
     let first: number | null
     try {
@@ -86,7 +96,12 @@ export class Bus {
   }
 
   async #unappended(error: unknown, pool: Pool, asked: Asked, waiting: Waiting): Promise<Accepted> {
-    if (error instanceof Unavailable) throw new CallError('unavailable', 'E_POOL_UNAVAILABLE', `pool ${pool.name} takes no changes: ${error.message}`)
+    if (error instanceof Unavailable)
+      throw new CallError(
+        'unavailable',
+        'E_POOL_UNAVAILABLE',
+        `pool ${pool.name} takes no changes: ${error.message}`,
+      )
     if (error instanceof LogError && error.code === 'E_LOG_DUPLICATE' && asked.key !== undefined) {
       const known = await this.known(pool, asked.key, waiting)
       if (known) return known
@@ -123,7 +138,9 @@ export class Bus {
       if (result === 'done') return { op, result: 'done', position, warnings: [] }
       const kind = result === 'in doubt' ? 'in-doubt' : 'failed'
       const way = result === 'in doubt' ? ` (in doubt: osctl op show ${op}, then op retry or op resolve)` : ''
-      throw new CallError(kind, kind === 'failed' ? 'E_FAILED' : 'E_IN_DOUBT', `${error ?? 'failed'}${way}`, { op })
+      throw new CallError(kind, kind === 'failed' ? 'E_FAILED' : 'E_IN_DOUBT', `${error ?? 'failed'}${way}`, {
+        op,
+      })
     } finally {
       quiet()
     }

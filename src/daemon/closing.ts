@@ -3,8 +3,8 @@
  * and `PoolClosed` is the last event. A container that does not stop keeps the pool open, and is named.
  */
 import type { Fact } from '../events/types/events.ts'
-import { decideCt } from '../machines/decide/container.ts'
 import type { Draft } from '../machines/advance.ts'
+import { decideCt } from '../machines/decide/container.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { inParallel } from './autostart.ts'
@@ -28,9 +28,16 @@ export type ExportOptions = { readonly force: boolean; readonly stopContainers: 
  * @returns the operation; another than asked for when this command was given before: the pool is then as it was
  * @throws CallError refused (running containers without force), failed (a container did not stop)
  */
-export async function closePool(owner: Owner, pool: Pool, options: ExportOptions, asked: Asked): Promise<string | null> {
+export async function closePool(
+  owner: Owner,
+  pool: Pool,
+  options: ExportOptions,
+  asked: Asked,
+): Promise<string | null> {
   const command = { type: 'pool.export', ...options } as const
-  const { op } = await owner.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: true })
+  const { op } = await owner.bus.run(pool, asked, (view) => decidePool(view, command, asked), {
+    noWait: true,
+  })
   if (op !== asked.op) return (await owner.bus.known(pool, asked.key, { noWait: false }))?.op ?? op
   const failed = options.stopContainers ? await stopAll(owner, pool) : []
   const error = failed.length > 0 ? `did not stop: ${failed.join(', ')}` : null
@@ -41,9 +48,14 @@ export async function closePool(owner: Owner, pool: Pool, options: ExportOptions
     { stream: 'pool', fact: error === null ? { type: 'PoolClosed' } : stillOpen(pool) },
   ]
   // A pool that cannot say goodbye is closed all the same: to its next import it looks as if the daemon had died.
-  await patiently(pool.ports.clock, GOODBYES, () => pool.journal.submit(() => ({ drafts, extra: null }))).catch((cause) => {
+  await patiently(pool.ports.clock, GOODBYES, () =>
+    pool.journal.submit(() => ({ drafts, extra: null })),
+  ).catch((cause) => {
     if (error !== null || !isPassing(cause)) throw cause
-    pool.ports.logger.warn({ pool: pool.name, error: String(cause) }, 'the pool is closed without its last event')
+    pool.ports.logger.warn(
+      { pool: pool.name, error: String(cause) },
+      'the pool is closed without its last event',
+    )
   })
   if (error) throw new CallError('failed', 'E_EXPORT', error)
   return op
@@ -61,7 +73,9 @@ async function stopAll(owner: Owner, pool: Pool): Promise<string[]> {
   const running = pool
     .containers()
     .filter(shouldRun)
-    .sort((a, b) => rank(b.context.settings.autostart?.priority) - rank(a.context.settings.autostart?.priority))
+    .sort(
+      (a, b) => rank(b.context.settings.autostart?.priority) - rank(a.context.settings.autostart?.priority),
+    )
   const width = pool.journal.states.pool().context.config.parallelStop
   await inParallel(running, width, async (ct) => {
     const ctid = ctidOf(ct)

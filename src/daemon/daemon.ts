@@ -6,9 +6,9 @@
  * memory that is not in a log, on the pool or visible on the host, so `kill -9` is a way of stopping it.
  */
 import type { HookReport } from '../effects/host.ts'
+import type { Actor } from '../events/types/actor.ts'
 import type { IdBlock } from '../events/types/config.ts'
 import type { EventType } from '../events/types/events.ts'
-import type { Actor } from '../events/types/actor.ts'
 import { decideCt } from '../machines/decide/container.ts'
 import type { Asked, DecideView } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
@@ -25,10 +25,17 @@ import { Trash } from './trash.ts'
 
 export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
 /** Events after which shell completion offers other names. */
-const RENAMING: readonly EventType[] = ['CtCreateRequested', 'TrashAdded', 'UserDeleted', 'RepositoryAdded', 'RepositoryDeleted']
+const RENAMING: readonly EventType[] = [
+  'CtCreateRequested',
+  'TrashAdded',
+  'UserDeleted',
+  'RepositoryAdded',
+  'RepositoryDeleted',
+]
 const START_TIMEOUT_S = 120
 
-const blocksOf = (view: DecideView): IdBlock[] => Object.values(view.pool().context.users).map((user) => user.map)
+const blocksOf = (view: DecideView): IdBlock[] =>
+  Object.values(view.pool().context.users).map((user) => user.map)
 
 export class Daemon {
   readonly ports: DaemonPorts
@@ -85,7 +92,8 @@ export class Daemon {
   poolOr(name: string | undefined): Pool {
     if (name !== undefined) return this.pool(name)
     const first = this.pools.values().next().value
-    if (!first) throw notFound('E_NO_POOL', 'no pool is imported (osctl pool install POOL, or osctl pool import POOL)')
+    if (!first)
+      throw notFound('E_NO_POOL', 'no pool is imported (osctl pool install POOL, or osctl pool import POOL)')
     return first
   }
 
@@ -103,7 +111,11 @@ export class Daemon {
   syncUsers(): Promise<void> {
     const sync = async (): Promise<void> => {
       const wanted = [...this.pools.values()].flatMap((pool) =>
-        Object.entries(pool.journal.states.pool().context.users).map(([name, { map }]) => ({ pool: pool.name, name, map })),
+        Object.entries(pool.journal.states.pool().context.users).map(([name, { map }]) => ({
+          pool: pool.name,
+          name,
+          map,
+        })),
       )
       await this.ports.host.materialise.users(wanted)
     }
@@ -121,7 +133,11 @@ export class Daemon {
   }
 
   /** Asks in the daemon's own name. */
-  asked(actor: Extract<Actor, { system: string }>['system'], command: string, args: Record<string, unknown>): Asked {
+  asked(
+    actor: Extract<Actor, { system: string }>['system'],
+    command: string,
+    args: Record<string, unknown>,
+  ): Asked {
     return { op: this.ports.ids.ulid(), actor: { system: actor }, cli: null, key: undefined, command, args }
   }
 
@@ -147,7 +163,11 @@ export class Daemon {
 
   async #install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
     const facts = await this.ports.host.zfs.pool(name)
-    if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool list shows what is there; zpool create makes one)`)
+    if (!facts)
+      throw notFound(
+        'E_POOL_NOT_FOUND',
+        `pool not found: ${name} (zpool list shows what is there; zpool create makes one)`,
+      )
     if (dataset !== null && !dataset.startsWith(`${name}/`)) {
       throw refused('E_DATASET', `dataset '${dataset}' is not from zpool '${name}'`)
     }
@@ -155,7 +175,8 @@ export class Daemon {
     const known = imported ? await this.bus.known(imported, asked.key, { noWait: false }) : null
     if (known) return known.op
     if (imported) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
-    if (facts.active) throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
+    if (facts.active)
+      throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
     const pool = await this.#attach(name, dataset ?? name, true)
     try {
       await this.#resumeInstallation(pool)
@@ -190,7 +211,9 @@ export class Daemon {
     if (!facts?.active) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} is not installed`)
     const pool = await this.#attach(name, facts.dataset, false)
     try {
-      await this.bus.run(pool, asked, (view) => decidePool(view, { type: 'pool.uninstall' }, asked), { noWait: false })
+      await this.bus.run(pool, asked, (view) => decidePool(view, { type: 'pool.uninstall' }, asked), {
+        noWait: false,
+      })
     } finally {
       await this.#drop(pool)
     }
@@ -207,7 +230,9 @@ export class Daemon {
       if (RENAMING.some((type) => types.has(type))) this.#publishNames()
     })
     const own = { name, guid: facts?.guid ?? null, dataset, directory: `/${dataset}` }
-    const pool = new Pool(this.ports, own, journal, cache, () => this.#usersSync.catch(() => this.syncUsers()))
+    const pool = new Pool(this.ports, own, journal, cache, () =>
+      this.#usersSync.catch(() => this.syncUsers()),
+    )
     try {
       if (journal.unavailable === null) await pool.begin()
     } catch (error) {
@@ -248,9 +273,15 @@ export class Daemon {
   #noteSharedIds(pool: Pool): void {
     const foreign = this.foreignBlocks(pool)
     const shared = Object.entries(pool.journal.states.pool().context.users)
-      .filter(([, { map }]) => foreign.some(({ first, count }) => first < map.first + map.count && map.first < first + count))
+      .filter(([, { map }]) =>
+        foreign.some(({ first, count }) => first < map.first + map.count && map.first < first + count),
+      )
       .map(([name]) => name)
-    if (shared.length > 0) this.problems.set(`${pool.name} ids`, `users that share host ids with another pool: ${shared.join(', ')}`)
+    if (shared.length > 0)
+      this.problems.set(
+        `${pool.name} ids`,
+        `users that share host ids with another pool: ${shared.join(', ')}`,
+      )
   }
 
   async #autostart(pool: Pool, cts: readonly string[]): Promise<void> {
@@ -258,7 +289,10 @@ export class Daemon {
     await inParallel(cts, width, async (id) => {
       if (this.#stopping) return
       await this.startCt(pool, id, 'autostart').catch((error) =>
-        this.ports.logger.warn({ pool: pool.name, ct: pool.ctid(id), error: String(error) }, 'a container did not start'),
+        this.ports.logger.warn(
+          { pool: pool.name, ct: pool.ctid(id), error: String(error) },
+          'a container did not start',
+        ),
       )
     })
   }
@@ -267,25 +301,41 @@ export class Daemon {
   async startCt(pool: Pool, id: string, actor: 'autostart' | 'recovery'): Promise<void> {
     const ctid = ctidOf(pool.journal.states.ct(id))
     const asked = this.asked(actor, 'ct start', { id: ctid })
-    const command = { type: 'ct.start', ctid, run: this.ports.ids.ulid(), timeoutSeconds: START_TIMEOUT_S } as const
+    const command = {
+      type: 'ct.start',
+      ctid,
+      run: this.ports.ids.ulid(),
+      timeoutSeconds: START_TIMEOUT_S,
+    } as const
     await this.bus.run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
   }
 
-  import(name: string, autostart: boolean, asked = this.asked('boot', 'pool import', { name })): Promise<void> {
+  import(
+    name: string,
+    autostart: boolean,
+    asked = this.asked('boot', 'pool import', { name }),
+  ): Promise<void> {
     return this.#alone(name, () => this.#import(name, autostart, asked))
   }
 
   async #import(name: string, autostart: boolean, asked: Asked): Promise<void> {
     if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
     const facts = await this.ports.host.zfs.pool(name)
-    if (!facts) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool import shows what could be imported)`)
-    if (!facts.active) throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name} (osctl pool install ${name})`)
-    if (!facts.mounted) throw refused('E_POOL_NOT_MOUNTED', `the pool is not mounted (zfs mount ${facts.dataset})`)
+    if (!facts)
+      throw notFound(
+        'E_POOL_NOT_FOUND',
+        `pool not found: ${name} (zpool import shows what could be imported)`,
+      )
+    if (!facts.active)
+      throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name} (osctl pool install ${name})`)
+    if (!facts.mounted)
+      throw refused('E_POOL_NOT_MOUNTED', `the pool is not mounted (zfs mount ${facts.dataset})`)
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)
     try {
       await this.#resumeInstallation(pool)
-      if (lifeOf(pool.journal.states.pool()) === 'absent') throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name}`)
+      if (lifeOf(pool.journal.states.pool()) === 'absent')
+        throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name}`)
       await this.#open(pool, autostart, asked)
     } catch (error) {
       await this.#drop(pool)
@@ -324,7 +374,9 @@ export class Daemon {
       await pool.upkeep.finish().catch((error) => this.#warn(name, error, 'the head could not be anchored'))
     }
     await this.#drop(pool)
-    await this.ports.host.materialise.forgetPool(name).catch((error) => this.#warn(name, error, 'derived state was left behind'))
+    await this.ports.host.materialise
+      .forgetPool(name)
+      .catch((error) => this.#warn(name, error, 'derived state was left behind'))
     await this.#trySyncUsers()
     this.problems.delete(name)
     this.problems.delete(`${name} ids`)
@@ -337,7 +389,9 @@ export class Daemon {
     this.ports.publishNames({
       ct: pools.flatMap((pool) => pool.containers().map(ctidOf)),
       pool: pools.map((pool) => pool.name),
-      repo: [...new Set(pools.flatMap((pool) => Object.keys(pool.journal.states.pool().context.repositories)))],
+      repo: [
+        ...new Set(pools.flatMap((pool) => Object.keys(pool.journal.states.pool().context.repositories))),
+      ],
       user: [...new Set(pools.flatMap((pool) => Object.keys(pool.journal.states.pool().context.users)))],
     })
   }

@@ -9,12 +9,13 @@
  *
  * On a crash the engine's memory is gone and nothing is missed: the intents stand in the log.
  */
-import type { Evidence, FailureClass, IntentKind } from '../events/types/intents.ts'
-import type { Fact, FactOf } from '../events/types/events.ts'
-import { LogError } from '../events/log/store.ts'
-import type { StreamId } from '../events/types/ids.ts'
+
 import { type EffectContext, type EffectKind, isNone } from '../effects/effect.ts'
 import { type ContainerSpec, type Fence, HostError } from '../effects/host.ts'
+import { LogError } from '../events/log/store.ts'
+import type { Fact, FactOf } from '../events/types/events.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import type { Evidence, FailureClass, IntentKind } from '../events/types/intents.ts'
 import type { Requested } from '../machines/advance.ts'
 import type { Operation, PendingIntent } from '../machines/operation.ts'
 import { oneLine, Unavailable } from './errors.ts'
@@ -23,7 +24,13 @@ import type { Journal } from './journal.ts'
 import { patiently } from './patience.ts'
 import type { DaemonPorts } from './ports.ts'
 
-export type ProgressListener = (stream: StreamId, op: string, done: number | null, total: number | null, text: string) => void
+export type ProgressListener = (
+  stream: StreamId,
+  op: string,
+  done: number | null,
+  total: number | null,
+  text: string,
+) => void
 
 export type EnginePool = {
   readonly name: string
@@ -70,7 +77,12 @@ export class Engine {
     if (this.#stopped || this.#running.has(wanted.intent)) return
     const abort = new AbortController()
     const done = this.#laned(wanted.kind, wanted.args, () => this.#run(stream, wanted.intent, abort.signal))
-      .catch((error) => this.#ports.logger.error({ intent: wanted.intent, error: String(error) }, 'an effect could not be settled'))
+      .catch((error) =>
+        this.#ports.logger.error(
+          { intent: wanted.intent, error: String(error) },
+          'an effect could not be settled',
+        ),
+      )
       .finally(() => this.#running.delete(wanted.intent))
     this.#running.set(wanted.intent, { stream, abort, done })
   }
@@ -111,8 +123,15 @@ export class Engine {
       if (this.#stopped) return
       if (outcome.type !== 'EffectFailed') return await this.#settle(stream, intent, outcome)
       const again = outcome.class === 'transient' && pending.attempts < this.#kind(pending.kind).attempts
-      if (!again) return await this.#settle(stream, intent, await this.#verified(stream, pending, outcome, signal))
-      const retried: Fact = { type: 'EffectRetried', intent, attempt: pending.attempts, class: 'transient', message: outcome.message }
+      if (!again)
+        return await this.#settle(stream, intent, await this.#verified(stream, pending, outcome, signal))
+      const retried: Fact = {
+        type: 'EffectRetried',
+        intent,
+        attempt: pending.attempts,
+        class: 'transient',
+        message: outcome.message,
+      }
       await this.#settle(stream, intent, retried)
       await this.#ports.clock.sleep(pause, signal).catch(() => {})
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
@@ -135,7 +154,8 @@ export class Engine {
       return { type: 'EffectSucceeded', intent, kind, evidence: evidence as never, by: 'run' }
     } catch (error) {
       const { failure, message } = classify(error)
-      if (compensates && failure !== 'transient') return { type: 'EffectInDoubt', intent, why: `cannot be undone: ${message}` }
+      if (compensates && failure !== 'transient')
+        return { type: 'EffectInDoubt', intent, why: `cannot be undone: ${message}` }
       return { type: 'EffectFailed', intent, kind, class: failure, message, by: 'run' }
     }
   }
@@ -144,22 +164,36 @@ export class Engine {
    * A host may report a failure of what it has done all the same, and a failed start may leave a part of it:
    * before a failure is final, what is there is looked at, as recovery would.
    */
-  async #verified(stream: StreamId, pending: PendingIntent, failed: FactOf<'EffectFailed'>, signal: AbortSignal): Promise<Fact> {
+  async #verified(
+    stream: StreamId,
+    pending: PendingIntent,
+    failed: FactOf<'EffectFailed'>,
+    signal: AbortSignal,
+  ): Promise<Fact> {
     const { intent, kind, args, compensates } = pending
     const { probe, undo, idempotence } = this.#kind(kind)
     if (compensates || isNone(probe)) return failed
     const context = this.context(stream, intent, signal)
     const look = async (): Promise<Fact> => {
       const seen = await probe(args as never, context)
-      if (seen.is === 'done') return { type: 'EffectSucceeded', intent, kind, evidence: seen.evidence as never, by: 'probe' }
-      if (seen.is === 'partial' && idempotence === 'once' && !isNone(undo)) await undo(args as never, null, context)
+      if (seen.is === 'done')
+        return { type: 'EffectSucceeded', intent, kind, evidence: seen.evidence as never, by: 'probe' }
+      if (seen.is === 'partial' && idempotence === 'once' && !isNone(undo))
+        await undo(args as never, null, context)
       return failed
     }
     try {
-      return await patiently(this.#ports.clock, LOOKS, look, { signal, passes: (error) => error instanceof HostError })
+      return await patiently(this.#ports.clock, LOOKS, look, {
+        signal,
+        passes: (error) => error instanceof HostError,
+      })
     } catch (error) {
       if (signal.aborted) return failed
-      return { type: 'EffectInDoubt', intent, why: `${failed.message}; and what is there cannot be seen: ${classify(error).message}` }
+      return {
+        type: 'EffectInDoubt',
+        intent,
+        why: `${failed.message}; and what is there cannot be seen: ${classify(error).message}`,
+      }
     }
   }
 
@@ -176,7 +210,11 @@ export class Engine {
    * suspended) is asked again until it does: only the next daemon's probe could find out what this one knows.
    */
   async #settle(stream: StreamId, intent: string, outcome: Fact): Promise<void> {
-    if (outcome.type === 'EffectFailed' && outcome.class === 'transient' && this.#compensates(stream, intent)) {
+    if (
+      outcome.type === 'EffectFailed' &&
+      outcome.class === 'transient' &&
+      this.#compensates(stream, intent)
+    ) {
       outcome = { type: 'EffectInDoubt', intent, why: `cannot be undone: ${outcome.message}` }
     }
     let pause = FIRST_PAUSE_MS
@@ -216,7 +254,15 @@ export class Engine {
       },
     }
     const { name, dataset, directory } = this.#pool
-    return { host: this.#ports.host, pool: name, dataset, directory, intent, fence, container: () => this.#pool.spec(stream) }
+    return {
+      host: this.#ports.host,
+      pool: name,
+      dataset,
+      directory,
+      intent,
+      fence,
+      container: () => this.#pool.spec(stream),
+    }
   }
 
   /** Aborts and fences intents of a stream that its operation does not await any more. */
@@ -231,7 +277,8 @@ export class Engine {
 
   /** Resolves when no effect runs; for tests and export. */
   async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map((running) => running.done))
+    while (this.#running.size > 0)
+      await Promise.all([...this.#running.values()].map((running) => running.done))
   }
 
   /** The daemon goes: effects on their way go on without it, and recovery finds what became of them. */
@@ -243,6 +290,8 @@ export class Engine {
 /** What an error means to the engine; anything that is not a HostError is a defect, and permanent. */
 export function classify(error: unknown): { failure: FailureClass; message: string } {
   if (error instanceof HostError) return { failure: error.failure, message: oneLine(error.message) }
-  return { failure: 'permanent', message: `internal error: ${oneLine(error instanceof Error ? error.message : String(error))}` }
+  return {
+    failure: 'permanent',
+    message: `internal error: ${oneLine(error instanceof Error ? error.message : String(error))}`,
+  }
 }
-

@@ -1,17 +1,23 @@
 /** Errors that a caller is told: one line, a kind, a stable code. Anything else is an internal error. */
 import { HostError } from '../effects/host.ts'
 import { LogError } from '../events/log/store.ts'
-import { type ErrorKind, type RpcErrorData, RpcError } from '../rpc/errors.ts'
+import { type ErrorKind, RpcError, type RpcErrorData } from '../rpc/errors.ts'
 
 export class CallError extends RpcError {
-  constructor(kind: ErrorKind, code: string, message: string, more: Omit<RpcErrorData, 'kind' | 'code'> = {}) {
+  constructor(
+    kind: ErrorKind,
+    code: string,
+    message: string,
+    more: Omit<RpcErrorData, 'kind' | 'code'> = {},
+  ) {
     super(message, { kind, code, ...more })
     this.name = 'CallError'
   }
 }
 
 export const invalid = (code: string, message: string): CallError => new CallError('invalid', code, message)
-export const notFound = (code: string, message: string): CallError => new CallError('not-found', code, message)
+export const notFound = (code: string, message: string): CallError =>
+  new CallError('not-found', code, message)
 export const refused = (code: string, message: string): CallError => new CallError('refused', code, message)
 
 /** The pool's log takes no changes now; the reason is what the caller is told. */
@@ -24,10 +30,16 @@ export class Unavailable extends Error {
 
 /** An error of the host or of a log as a caller is told of it; any other comes back as it is. */
 export function toCallError(error: unknown): unknown {
-  if (error instanceof Unavailable) return new CallError('unavailable', 'E_POOL_UNAVAILABLE', `the pool takes no changes: ${error.message}`)
-  if (error instanceof LogError) return new CallError('unavailable', error.code, `the pool takes no changes: ${error.message}`)
+  if (error instanceof Unavailable)
+    return new CallError('unavailable', 'E_POOL_UNAVAILABLE', `the pool takes no changes: ${error.message}`)
+  if (error instanceof LogError)
+    return new CallError('unavailable', error.code, `the pool takes no changes: ${error.message}`)
   if (!(error instanceof HostError)) return error
-  return new CallError(error.failure === 'transient' ? 'unavailable' : 'failed', error.code, oneLine(error.message))
+  return new CallError(
+    error.failure === 'transient' ? 'unavailable' : 'failed',
+    error.code,
+    oneLine(error.message),
+  )
 }
 
 export const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' | ').slice(0, 1000)

@@ -9,14 +9,14 @@
  * readers, takes no commands, and its container goes on running.
  */
 import type { StoredEvent } from '../events/types/envelope.ts'
-import { readFact } from '../events/types/upcast.ts'
 import { ctOfStream, ctStream, type StreamId, type Ulid } from '../events/types/ids.ts'
+import { readFact } from '../events/types/upcast.ts'
 import type { View } from '../machines/advance.ts'
 import { type Baseline, ctFromBaseline, poolFromBaseline } from '../machines/baseline.ts'
-import { containerMachine, type CtState } from '../machines/container/machine.ts'
+import { type CtState, containerMachine } from '../machines/container/machine.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
 import { exists } from '../machines/life.ts'
-import { poolMachine, type PoolState } from '../machines/pool/machine.ts'
+import { type PoolState, poolMachine } from '../machines/pool/machine.ts'
 import { initial, type Seen, step } from '../machines/step.ts'
 
 export type AnyState = PoolState | CtState

@@ -2,9 +2,10 @@
  * The host's own log: what concerns no imported pool (DESIGN D19). The same store in a volatile directory,
  * mirrored to the operator's log; what is in it is gone with the boot, and said so.
  */
+
+import { HostError } from '../effects/host.ts'
 import { LogError, type LogStore } from '../events/log/store.ts'
 import { eventVersions, type Fact } from '../events/types/events.ts'
-import { HostError } from '../effects/host.ts'
 import { MACHINES_VERSION } from '../machines/baseline.ts'
 import { RpcError } from '../rpc/errors.ts'
 import type { DaemonPorts } from './ports.ts'
@@ -45,7 +46,15 @@ export class HostLog {
     const { type, ...data } = fact
     const { clock, ids, logger } = this.#ports
     const stream = type === 'SessionOpened' ? ('log' as const) : ('host' as const)
-    const event = { stream, id: ids.ulid(), type, v: eventVersions[type], t: clock.wall(), m: clock.mono(), data }
+    const event = {
+      stream,
+      id: ids.ulid(),
+      type,
+      v: eventVersions[type],
+      t: clock.wall(),
+      m: clock.mono(),
+      data,
+    }
     logger.info({ event: type, data }, 'host log')
     await this.#store?.append({ events: [event], expected: {} })
   }

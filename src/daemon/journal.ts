@@ -10,15 +10,16 @@
  * their expected versions, and the layer is laid anew on what is committed. A COMMIT whose outcome is
  * unknown is settled by reopening the log and looking (DESIGN D2): what is there happened.
  */
-import { Unavailable } from './errors.ts'
+
 import type { LogStore, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
-import { type Head, type NewEvent, type StoredEvent } from '../events/types/envelope.ts'
-import { type Fact, eventVersions } from '../events/types/events.ts'
+import type { Head, NewEvent, StoredEvent } from '../events/types/envelope.ts'
+import { eventVersions, type Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
-import { advance, type Advanced, type Draft, type Minting } from '../machines/advance.ts'
+import { type Advanced, advance, type Draft, type Minting } from '../machines/advance.ts'
 import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
+import { Unavailable } from './errors.ts'
 import { type AnyState, Fold, States, streamOfCt } from './fold.ts'
 
 export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }
@@ -79,7 +80,9 @@ export class Journal {
   /** Why the journal takes no changes; null when it does. */
   get unavailable(): string | null {
     if (this.#unavailable !== null) return this.#unavailable
-    return this.#suspended ? 'suspended: its disk does not answer, a commit is pending for more than 5 s' : null
+    return this.#suspended
+      ? 'suspended: its disk does not answer, a commit is pending for more than 5 s'
+      : null
   }
 
   /** Looks whether commits come back. Called every second while any is pending; true while one is. */
@@ -135,13 +138,18 @@ export class Journal {
     const aside = new Fold()
     let next: number | null = this.#replayFrom
     while (next !== null && next <= snapshot.position.seq) {
-      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({ from: next, to: snapshot.position.seq, limit: 500 })
+      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({
+        from: next,
+        to: snapshot.position.seq,
+        limit: 500,
+      })
       for (const event of slice.events) aside.apply(event)
       next = slice.next
       await pause()
     }
     const seated = new Fold()
-    for (const { stream, state } of snapshot.states) if (state !== null) seated.seat(stream, state as Baseline)
+    for (const { stream, state } of snapshot.states)
+      if (state !== null) seated.seat(stream, state as Baseline)
     const differs = ({ stream, state }: Snapshot['states'][number]): boolean => {
       const [one, other] = [aside.states.of(stream), seated.states.of(stream)]
       return state !== null && one !== null && other !== null && hash(one) !== hash(other)
@@ -166,7 +174,11 @@ export class Journal {
   async #replay(from: number, to: number): Promise<void> {
     let next: number | null = from
     while (next !== null && next <= to) {
-      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({ from: next, to, limit: 2000 })
+      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({
+        from: next,
+        to,
+        limit: 2000,
+      })
       for (const event of slice.events) this.#fold.apply(event)
       next = slice.next
     }
@@ -192,7 +204,9 @@ export class Journal {
    * proposed anew on what is there now.
    * @throws Unavailable, LogError E_LOG_DUPLICATE (the key is known), E_LOG_FULL; IllegalFact is a bug
    */
-  async submit<X>(propose: (view: DecideView) => Proposal<X>): Promise<{ committed: Committed | null; extra: X }> {
+  async submit<X>(
+    propose: (view: DecideView) => Proposal<X>,
+  ): Promise<{ committed: Committed | null; extra: X }> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#submitOnce(propose)
@@ -202,7 +216,9 @@ export class Journal {
     }
   }
 
-  async #submitOnce<X>(propose: (view: DecideView) => Proposal<X>): Promise<{ committed: Committed | null; extra: X }> {
+  async #submitOnce<X>(
+    propose: (view: DecideView) => Proposal<X>,
+  ): Promise<{ committed: Committed | null; extra: X }> {
     while (this.#poisoned) await this.#recover()
     const { unavailable } = this
     if (unavailable !== null) throw new Unavailable(unavailable)
@@ -231,7 +247,10 @@ export class Journal {
       this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     }
     for (const [stream, state] of advanced.states) this.#speculative.set(stream, state)
-    const done = this.#store.append({ events: advanced.events, expected: expected as Partial<Record<StreamId, number>> })
+    const done = this.#store.append({
+      events: advanced.events,
+      expected: expected as Partial<Record<StreamId, number>>,
+    })
     const flight: InFlight = { since: this.#mint.mono(), done: done.catch(() => null) }
     this.#inFlight.add(flight)
     if (this.#inFlight.size === 1) this.onBusy()
@@ -262,7 +281,11 @@ export class Journal {
     return committed
   }
 
-  async #failed(error: unknown, advanced: Advanced, before: ReadonlyMap<StreamId, number>): Promise<Committed> {
+  async #failed(
+    error: unknown,
+    advanced: Advanced,
+    before: ReadonlyMap<StreamId, number>,
+  ): Promise<Committed> {
     this.#poisoned = true
     if (error instanceof LogError && error.code === 'E_LOG_UNKNOWN') {
       this.#mustReopen = true
@@ -340,13 +363,25 @@ export class Journal {
       const state = this.states.of(stream)
       if (!state) return []
       const { type, ...data } = make(stream, this.#fold.versions.get(stream) ?? 0, state)
-      return [{ stream, id: this.#mint.id(), type, v: eventVersions[type], t: this.#mint.wall(), m: this.#mint.mono(), data }]
+      return [
+        {
+          stream,
+          id: this.#mint.id(),
+          type,
+          v: eventVersions[type],
+          t: this.#mint.wall(),
+          m: this.#mint.mono(),
+          data,
+        },
+      ]
     })
   }
 
   /** Seals the segment. @throws LogError E_LOG_CONFLICT when an append came between the baselines and this */
   async seal(baselines: readonly NewEvent[]): Promise<void> {
-    const expected = Object.fromEntries(baselines.map(({ stream }) => [stream, this.#versions.get(stream) ?? 0]))
+    const expected = Object.fromEntries(
+      baselines.map(({ stream }) => [stream, this.#versions.get(stream) ?? 0]),
+    )
     if (this.#inFlight.size > 0) throw new LogError('E_LOG_CONFLICT', 'commits are on their way')
     for (const { stream } of baselines) this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     this.#poisoned = true

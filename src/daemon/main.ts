@@ -7,8 +7,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { effects } from '../effects/table.ts'
 import { linuxHost } from '../effects/linux/index.ts'
+import { effects } from '../effects/table.ts'
 import { COMPLETION_DIRECTORY, DEFAULT_SOCKET } from '../rpc/protocol.ts'
 import { type RpcServer, serve } from '../rpc/server.ts'
 import { realClock } from './adapters/clock.ts'
@@ -100,7 +100,9 @@ function parsed(argv: string[]) {
 
 function kernelParameters(): Map<string, string> {
   const words = readFileSync('/proc/cmdline', 'utf8').trim().split(/\s+/)
-  return new Map(words.map((word): [string, string] => [word.split('=')[0] ?? '', word.split('=').slice(1).join('=')]))
+  return new Map(
+    words.map((word): [string, string] => [word.split('=')[0] ?? '', word.split('=').slice(1).join('=')]),
+  )
 }
 
 async function portsFor(options: Options): Promise<DaemonPorts> {
@@ -109,14 +111,21 @@ async function portsFor(options: Options): Promise<DaemonPorts> {
   const common = { effects, clock, ids: ulids(), logger, version: version() }
   if (options.host === 'simulated') {
     const { host, directory } = openSandbox(options.state ?? '.', clock)
-    const logs = logPorts({ clock, directory: (dataset, kind) => Promise.resolve(join(directory, dataset, kind)), host: join(directory, 'host-events'), version: version(), mountpoint: false })
+    const logs = logPorts({
+      clock,
+      directory: (dataset, kind) => Promise.resolve(join(directory, dataset, kind)),
+      host: join(directory, 'host-events'),
+      version: version(),
+      mountpoint: false,
+    })
     return { ...common, host, ...logs, publishNames: namesIn(join(directory, 'completion')) }
   }
   const host = await linuxHost({ log: (message) => logger.warn({}, message) })
   const { eventsDirectory, cacheDirectory } = await import('./adapters/datasets.ts')
   const logs = logPorts({
     clock,
-    directory: (dataset, kind, create) => (kind === 'events' ? eventsDirectory(host, dataset, create) : cacheDirectory(host, dataset)),
+    directory: (dataset, kind, create) =>
+      kind === 'events' ? eventsDirectory(host, dataset, create) : cacheDirectory(host, dataset),
     host: '/run/osctl/events',
     version: version(),
     mountpoint: true,
@@ -129,7 +138,10 @@ export async function main(argv: string[]): Promise<void> {
   const ports = await portsFor(options)
   const { logger } = ports
   process.on('uncaughtException', (error) => {
-    logger.error({ err: error }, 'a defect: osctld ends, its supervisor starts it again, the log brings everything back')
+    logger.error(
+      { err: error },
+      'a defect: osctld ends, its supervisor starts it again, the log brings everything back',
+    )
     process.exit(70)
   })
   const daemon = new Daemon(ports)

@@ -9,7 +9,9 @@ const LONGEST_PAUSE_MS = 5000
 
 /** A transient failure of the host, or a log that takes no changes now. @pure */
 export const isPassing = (error: unknown): boolean =>
-  error instanceof HostError ? error.failure === 'transient' : error instanceof LogError || error instanceof Unavailable
+  error instanceof HostError
+    ? error.failure === 'transient'
+    : error instanceof LogError || error instanceof Unavailable
 
 /**
  * Does `work`, again after 100 ms, doubling up to 5 s, while what stops it is passing.

@@ -9,24 +9,25 @@
  * On a crash at any point of this the next opening does the same from the log; nothing here is remembered
  * anywhere else.
  */
-import type { Fact } from '../events/types/events.ts'
-import { ctIdOfStream, type StreamId } from '../events/types/ids.ts'
+
 import type { ContainerSpec, HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
+import type { Fact } from '../events/types/events.ts'
+import { ctIdOfStream, type StreamId } from '../events/types/ids.ts'
 import { MACHINES_VERSION } from '../machines/baseline.ts'
 import type { CtState } from '../machines/container/machine.ts'
-import { accept, type Asked } from '../machines/decide/decision.ts'
+import { type Asked, accept } from '../machines/decide/decision.ts'
 import type { Draft } from '../machines/draft.ts'
 import { exists, lifeOf } from '../machines/life.ts'
+import type { PendingIntent } from '../machines/operation.ts'
 import { Engine } from './engine.ts'
-import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
+import { ctIdOf, ctidOf, streamOfCt } from './fold.ts'
 import { type Committed, Journal } from './journal.ts'
+import { isPassing, patiently } from './patience.ts'
 import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
-import { isPassing, patiently } from './patience.ts'
 import { beginsReboot, RebootLimit } from './reboots.ts'
 import { recover, settle } from './recovery.ts'
-import type { PendingIntent } from '../machines/operation.ts'
 import { Upkeep } from './upkeep.ts'
 
 export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; error: string | null }
@@ -44,7 +45,12 @@ const isSame = (now: CtState, before: CtState): boolean =>
   now.context.run?.name === before.context.run?.name &&
   now.context.run?.evidence?.initPid === before.context.run?.evidence?.initPid
 
-export type PoolFacts = { readonly name: string; readonly guid: string | null; readonly dataset: string; readonly directory: string }
+export type PoolFacts = {
+  readonly name: string
+  readonly guid: string | null
+  readonly dataset: string
+  readonly directory: string
+}
 
 export class Pool {
   readonly name: string
@@ -64,7 +70,13 @@ export class Pool {
   #closing = false
 
   /** @param prepared resolves when the host state that every effect relies on (users) is in place */
-  constructor(ports: DaemonPorts, facts: PoolFacts, journal: Journal, cache: StateCache | null, prepared: () => Promise<void>) {
+  constructor(
+    ports: DaemonPorts,
+    facts: PoolFacts,
+    journal: Journal,
+    cache: StateCache | null,
+    prepared: () => Promise<void>,
+  ) {
     this.#ports = ports
     this.name = facts.name
     this.guid = facts.guid
@@ -100,7 +112,20 @@ export class Pool {
     const { id, ctid, user, group, distribution, version, arch, initCmd } = identity
     const hostname = settings.hostname ?? ctid.replaceAll('_', '-')
     const dataset = `${this.dataset}/ct/${ctid}`
-    return { pool: this.name, id, ctid, user, group, map, dataset, hostname, distribution, version, arch, initCmd }
+    return {
+      pool: this.name,
+      id,
+      ctid,
+      user,
+      group,
+      map,
+      dataset,
+      hostname,
+      distribution,
+      version,
+      arch,
+      initCmd,
+    }
   }
 
   /** Appends the session's constants and `PoolOpened`; recovery follows in `ready`. */
@@ -124,10 +149,19 @@ export class Pool {
   async ready(asked: Asked): Promise<{ previous: 'none' | 'closed' | 'daemon-died' | 'host-died' }> {
     const { host } = this.#ports
     const previous = this.#previous()
-    const opened: Fact = { type: 'PoolOpened', pool: this.name, dataset: this.dataset, bootId: host.bootId(), previous }
+    const opened: Fact = {
+      type: 'PoolOpened',
+      pool: this.name,
+      dataset: this.dataset,
+      bootId: host.bootId(),
+      previous,
+    }
     await this.journal.submit((view) => {
       const drafts: Draft[] = [{ stream: 'pool', fact: opened }]
-      return { drafts: view.pool().context.op ? drafts : [...drafts, ...accept('pool', asked, []).drafts], extra: null }
+      return {
+        drafts: view.pool().context.op ? drafts : [...drafts, ...accept('pool', asked, []).drafts],
+        extra: null,
+      }
     })
     await patiently(this.#ports.clock, ATTEMPTS, () => host.materialise.pool(this.name, this.dataset))
     const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine, this.#reports)
@@ -187,7 +221,9 @@ export class Pool {
       const start = seen?.run?.initPid === report.initPid ? (seen?.run?.startTime ?? null) : null
       // A newer report may have come meanwhile, and says all that this one does.
       const isNewest = (): boolean => this.#reports.get(report.id) === report
-      await this.#append(ct, (now) => (isNewest() ? this.#bounded(now, factsOfReport(now, report, host.bootId(), start)) : []))
+      await this.#append(ct, (now) =>
+        isNewest() ? this.#bounded(now, factsOfReport(now, report, host.bootId(), start)) : [],
+      )
     })
   }
 
@@ -215,7 +251,8 @@ export class Pool {
   #onEmpty(id: string): void {
     this.inBackground('an empty run could not be recorded', async () => {
       await this.#ports.clock.sleep(REPORT_GRACE_MS, this.#abort.signal)
-      if (lifeOf(this.journal.states.ct(id)) === 'rebooting') await this.#ports.clock.sleep(REBOOT_GRACE_MS, this.#abort.signal)
+      if (lifeOf(this.journal.states.ct(id)) === 'rebooting')
+        await this.#ports.clock.sleep(REBOOT_GRACE_MS, this.#abort.signal)
       const ct = this.journal.states.ct(id)
       if (shouldRun(ct)) await this.#lookAt(ct)
     })
@@ -227,7 +264,10 @@ export class Pool {
     const watched = this.#watches.get(id)
     const wanted = shouldRun(ct) && !this.#closing
     if (wanted && !watched) {
-      this.#watches.set(id, this.#ports.host.watchRun(refOf(this.name, ct), () => this.#onEmpty(id)))
+      this.#watches.set(
+        id,
+        this.#ports.host.watchRun(refOf(this.name, ct), () => this.#onEmpty(id)),
+      )
     } else if (!wanted && watched) {
       watched()
       this.#watches.delete(id)
@@ -295,7 +335,13 @@ export class Pool {
   async endOf(op: string, stream: StreamId): Promise<OperationEnd> {
     let to: number | null = this.journal.head().seq
     while (to !== null && to > 0) {
-      const slice: Awaited<ReturnType<Journal['read']>> = await this.journal.read({ from: 1, to, stream, limit: 500, reverse: true })
+      const slice: Awaited<ReturnType<Journal['read']>> = await this.journal.read({
+        from: 1,
+        to,
+        stream,
+        limit: 500,
+        reverse: true,
+      })
       const end = slice.events.find((event) => event.op === op && event.type === 'OperationFinished')
       if (end) return end.data as OperationEnd
       to = slice.next

@@ -2,8 +2,9 @@
  * What the daemon asks of the world outside of it, so that one process can simulate all of it: the host,
  * the disks that logs lie on, clocks, timers, ids and the operator's log. Adapters stand in `adapters/`.
  */
-import type { Host } from '../effects/host.ts'
+
 import type { EffectTable } from '../effects/effect.ts'
+import type { Host } from '../effects/host.ts'
 import type { LogStore } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
 import type { StreamId } from '../events/types/ids.ts'

@@ -8,11 +8,12 @@
  * daemon died, every container that should run is looked at; after the host died, nothing of it exists
  * any more, and the log is told so (DESIGN D10).
  */
+
+import type { ContainerRef, ContainerSeen, HookReport, Host } from '../effects/host.ts'
 import type { Fact } from '../events/types/events.ts'
-import type { ContainerRef, ContainerSeen, Host, HookReport } from '../effects/host.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { exists, lifeOf } from '../machines/life.ts'
-import { ctidOf, ctIdOf } from './fold.ts'
+import { ctIdOf, ctidOf } from './fold.ts'
 
 /** Should something of this container be running now, according to the log? */
 export const shouldRun = (ct: CtState): boolean => ['running', 'frozen', 'rebooting'].includes(lifeOf(ct))
@@ -23,7 +24,12 @@ export const refOf = (pool: string, ct: CtState): ContainerRef => ({ pool, id: c
  * What a hook's report means in the container's present state; nothing when it tells no news.
  * @pure
  */
-export function factsOfReport(ct: CtState, report: HookReport, bootId: string, startTime: number | null): Fact[] {
+export function factsOfReport(
+  ct: CtState,
+  report: HookReport,
+  bootId: string,
+  startTime: number | null,
+): Fact[] {
   const { run, op } = ct.context
   if (op || !run || run.name !== report.run || !shouldRun(ct)) return []
   const reboot: Fact = { type: 'CtExited', run: run.name, target: 'reboot', how: 'hook' }
@@ -45,7 +51,9 @@ export function factsOfSight(ct: CtState, seen: ContainerSeen, report: HookRepor
   const ours = seen.runName === null || seen.runName === run.name
   if (!ours || seen.state === 'stopped') {
     const told = report?.run === run.name && report.last === 'stop'
-    return [{ type: 'CtExited', run: run.name, target: told ? 'stop' : 'crash', how: told ? 'hook' : 'probe' }]
+    return [
+      { type: 'CtExited', run: run.name, target: told ? 'stop' : 'crash', how: told ? 'hook' : 'probe' },
+    ]
   }
   // Between two inits of a reboot there is a monitor and no init: the next report tells.
   if (!seen.run) return []
@@ -67,7 +75,12 @@ export function factsOfBoot(ct: CtState, bootId: string): Fact[] {
 }
 
 /** Looks at a container, if the log says that it should run. */
-export async function look(host: Host, pool: string, ct: CtState, report: HookReport | null): Promise<Fact[]> {
+export async function look(
+  host: Host,
+  pool: string,
+  ct: CtState,
+  report: HookReport | null,
+): Promise<Fact[]> {
   if (!shouldRun(ct) || ct.context.op) return []
   const lost = factsOfBoot(ct, host.bootId())
   if (lost.length > 0) return lost

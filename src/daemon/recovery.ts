@@ -6,11 +6,12 @@
  * done, to be run again, to be undone, or in doubt for the admin. Until then its container takes no
  * changes, because its operation is open; every other container works at once.
  */
-import type { Fact } from '../events/types/events.ts'
-import type { Evidence, IntentArgs, IntentKind } from '../events/types/intents.ts'
-import { ctIdOfStream, type StreamId } from '../events/types/ids.ts'
+
 import { type EffectKind, isNone, type Probe } from '../effects/effect.ts'
 import type { HookReport } from '../effects/host.ts'
+import type { Fact } from '../events/types/events.ts'
+import { ctIdOfStream, type StreamId } from '../events/types/ids.ts'
+import type { Evidence, IntentArgs, IntentKind } from '../events/types/intents.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { classify, type Engine } from './engine.ts'
 import type { Fold } from './fold.ts'
@@ -37,7 +38,12 @@ export function openIntents(fold: Fold): Open[] {
 export type Reports = ReadonlyMap<string, HookReport>
 
 /** Settles all open intents, each on its own; those that are in doubt already wait for the admin. */
-export async function recover(ports: DaemonPorts, journal: Journal, engine: Engine, reports: Reports): Promise<Settled> {
+export async function recover(
+  ports: DaemonPorts,
+  journal: Journal,
+  engine: Engine,
+  reports: Reports,
+): Promise<Settled> {
   const results = await Promise.all(
     openIntents(journal.fold).map(async ({ stream, pending }) => {
       if (pending.inDoubt !== null) return 'in-doubt'
@@ -89,7 +95,12 @@ function endedMeanwhile({ intent, kind, args }: PendingIntent, reports: Reports)
   return { type: 'EffectFailed', intent, kind, class: 'undone', message, by: 'probe' }
 }
 
-async function verdict(ports: DaemonPorts, engine: Engine, stream: StreamId, pending: PendingIntent): Promise<Fact> {
+async function verdict(
+  ports: DaemonPorts,
+  engine: Engine,
+  stream: StreamId,
+  pending: PendingIntent,
+): Promise<Fact> {
   const { intent, kind, compensates } = pending
   if (compensates) return { type: 'EffectResumed', intent, why: 'a compensation may be repeated' }
   const effect = ports.effects[kind] as unknown as EffectKind<IntentKind>
@@ -105,11 +116,13 @@ async function byProbe(
   { intent, kind, args }: PendingIntent,
   context: ReturnType<Engine['context']>,
 ): Promise<Fact> {
-  if (probe.is === 'done') return { type: 'EffectSucceeded', intent, kind, evidence: probe.evidence as never, by: 'probe' }
+  if (probe.is === 'done')
+    return { type: 'EffectSucceeded', intent, kind, evidence: probe.evidence as never, by: 'probe' }
   if (probe.is === 'not-started') return { type: 'EffectResumed', intent, why: 'not started' }
   if (probe.is === 'unknown') return { type: 'EffectInDoubt', intent, why: probe.why }
   if (effect.idempotence !== 'once') return { type: 'EffectResumed', intent, why: `partial: ${probe.what}` }
-  if (isNone(effect.undo)) return { type: 'EffectInDoubt', intent, why: `partial: ${probe.what}; ${effect.undo.none}` }
+  if (isNone(effect.undo))
+    return { type: 'EffectInDoubt', intent, why: `partial: ${probe.what}; ${effect.undo.none}` }
   await effect.undo(args as never, null as Evidence<IntentKind> | null as never, context)
   const message = `interrupted (${probe.what}), undone by recovery`
   return { type: 'EffectFailed', intent, kind, class: 'undone', message, by: 'probe' }

@@ -17,7 +17,10 @@ import type { DaemonPorts } from './ports.ts'
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.+~-]*$/)
 const relativePath = z
   .string()
-  .refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'must stay inside the repository')
+  .refine(
+    (path) => !path.startsWith('/') && !path.split('/').includes('..'),
+    'must stay inside the repository',
+  )
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
 
 const indexSchema = z.object({
@@ -50,7 +53,10 @@ export type ImageWish = {
 const INDEX_TIMEOUT_MS = 30_000
 
 /** @throws CallError invalid: the index is not one; HostError E_NETWORK, E_NOT_FOUND, E_TIMEOUT */
-export async function readIndex({ host, clock }: Pick<DaemonPorts, 'host' | 'clock'>, url: string): Promise<Index> {
+export async function readIndex(
+  { host, clock }: Pick<DaemonPorts, 'host' | 'clock'>,
+  url: string,
+): Promise<Index> {
   const answer = await withDeadline(clock, INDEX_TIMEOUT_MS, url, (signal) => host.images.index(url, signal))
   const parsed = indexSchema.safeParse(answer)
   if (parsed.success) return parsed.data
@@ -77,7 +83,12 @@ export function matching(index: Index, wish: ImageWish): IndexedImage[] {
 }
 
 /** `day` is the UTC day as `yyyymmdd`. @pure */
-export function imageOf(repository: string, url: string, image: IndexedImage, day: string): RepositoryImage | null {
+export function imageOf(
+  repository: string,
+  url: string,
+  image: IndexedImage,
+  day: string,
+): RepositoryImage | null {
   // The archive is preferred: it is unpacked inside the container's own user namespace.
   const format = image.image.tar !== undefined ? 'tar' : 'zfs'
   const path = image.image[format]
@@ -85,7 +96,18 @@ export function imageOf(repository: string, url: string, image: IndexedImage, da
   const sha256 = image.sha256?.[format] ?? null
   const { vendor, variant, arch, distribution, version } = image
   const address = joined(url, path)
-  return { repository, key: keyOf(address, sha256, day), vendor, variant, arch, distribution, version, format, url: address, sha256 }
+  return {
+    repository,
+    key: keyOf(address, sha256, day),
+    vendor,
+    variant,
+    arch,
+    distribution,
+    version,
+    format,
+    url: address,
+    sha256,
+  }
 }
 
 /** @pure */
@@ -106,7 +128,8 @@ export async function findImage(
   wish: ImageWish,
 ): Promise<{ image: RepositoryImage | null; problems: string[] }> {
   const problems: string[] = []
-  const names = wanted === null ? Object.keys(repositories).filter((key) => repositories[key]?.enabled) : [wanted]
+  const names =
+    wanted === null ? Object.keys(repositories).filter((key) => repositories[key]?.enabled) : [wanted]
   for (const key of names) {
     const repository = repositories[key]
     if (!repository) continue

@@ -1,11 +1,12 @@
 /** Answers of the daemon, made from committed states alone: no process is forked and no file is read. */
-import type { Actor } from '../events/types/actor.ts'
+
 import type { ContainerSpec } from '../effects/host.ts'
+import type { Actor } from '../events/types/actor.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { lifeOf, phaseOf } from '../machines/life.ts'
 import type { Operation } from '../machines/operation.ts'
 import type { CtRow, IdRangeRow, OpRow, PoolRow, RepoRow, TrashRow, UserRow } from '../rpc/results.ts'
-import { ctidOf, ctIdOf, streamOfCt } from './fold.ts'
+import { ctIdOf, ctidOf, streamOfCt } from './fold.ts'
 import type { Pool } from './pool.ts'
 import { TRASH_AGE_MS } from './trash.ts'
 
@@ -88,7 +89,13 @@ export async function poolRow(pool: Pool): Promise<PoolRow> {
     running: cts.filter((ct) => ct.context.run !== null).length,
     parallel_start: config.parallelStart,
     parallel_stop: config.parallelStop,
-    log: unavailable?.startsWith('suspended') ? 'suspended' : unavailable !== null ? 'read-only' : unsafe ? 'degraded' : 'ok',
+    log: unavailable?.startsWith('suspended')
+      ? 'suspended'
+      : unavailable !== null
+        ? 'read-only'
+        : unsafe
+          ? 'degraded'
+          : 'ok',
     log_head: `${head.seq}:${head.hash.slice(0, 16)}`,
     health: facts?.health ?? 'unknown',
     problem: unavailable ?? unsafe,
@@ -128,7 +135,12 @@ export function idRangeRows(pool: Pool): IdRangeRow[] {
 
 export function repoRows(pool: Pool): RepoRow[] {
   const { repositories } = pool.journal.states.pool().context
-  return Object.entries(repositories).map(([name, { url, enabled }]) => ({ pool: pool.name, name, url, enabled }))
+  return Object.entries(repositories).map(([name, { url, enabled }]) => ({
+    pool: pool.name,
+    name,
+    url,
+    enabled,
+  }))
 }
 
 export function trashRows(pool: Pool): TrashRow[] {

@@ -3,10 +3,11 @@
  * first, until a tenth is free), never more often than hourly, and by the guid that was recorded when the
  * container was deleted. `trash-bin prune` empties it at once.
  */
+
+import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
 import type { TrashEntry } from '../machines/pool/context.ts'
-import type { Asked } from '../machines/decide/decision.ts'
 import type { Bus } from './bus.ts'
 import type { Pool } from './pool.ts'
 import type { DaemonPorts } from './ports.ts'
@@ -63,7 +64,9 @@ export class Trash {
         return
       }
       for (const pool of this.#daemon.pools.values()) {
-        await this.round(pool).catch((error) => logger.warn({ pool: pool.name, error: String(error) }, 'the trash was not emptied'))
+        await this.round(pool).catch((error) =>
+          logger.warn({ pool: pool.name, error: String(error) }, 'the trash was not emptied'),
+        )
       }
     }
   }
@@ -71,7 +74,8 @@ export class Trash {
   /** One look at one pool's trash. */
   async round(pool: Pool): Promise<void> {
     const state = pool.journal.states.pool()
-    if (lifeOf(state) !== 'active' || state.context.op || Object.keys(state.context.trash).length === 0) return
+    if (lifeOf(state) !== 'active' || state.context.op || Object.keys(state.context.trash).length === 0)
+      return
     const { host, clock } = this.#daemon.ports
     const { names, why } = due(state.context.trash, clock.wall(), await host.zfs.pool(pool.name))
     if (names.length === 0) return

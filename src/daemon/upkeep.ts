@@ -11,10 +11,10 @@
  * that each leave the old or the new segment.
  */
 import { createHash } from 'node:crypto'
+import { LogError } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
 import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
-import { LogError } from '../events/log/store.ts'
 import { baselineOf, canonical } from '../machines/baseline.ts'
 import type { AnyState } from './fold.ts'
 import { streamOfCt } from './fold.ts'
@@ -31,7 +31,10 @@ const PENDING_CHECK_MS = 1000
 /** Property of `<ds>` that holds `seq:hash` of the newest anchored head. */
 export const ANCHOR_PROPERTY = 'org.vpsadminos.osctl:head'
 
-export const stateHash = (state: AnyState): string => createHash('sha256').update(canonical(baselineOf(state))).digest('hex')
+export const stateHash = (state: AnyState): string =>
+  createHash('sha256')
+    .update(canonical(baselineOf(state)))
+    .digest('hex')
 
 export class Upkeep {
   readonly #ports: DaemonPorts
@@ -45,7 +48,13 @@ export class Upkeep {
   #sealing = false
   readonly #segmentEvents: number
 
-  constructor(ports: DaemonPorts, journal: Journal, dataset: string, cache: StateCache | null, segmentEvents = SEGMENT_EVENTS) {
+  constructor(
+    ports: DaemonPorts,
+    journal: Journal,
+    dataset: string,
+    cache: StateCache | null,
+    segmentEvents = SEGMENT_EVENTS,
+  ) {
     this.#ports = ports
     this.#journal = journal
     this.#dataset = dataset
@@ -59,7 +68,8 @@ export class Upkeep {
 
   #quietly(what: string, work: () => Promise<void>): void {
     work().catch((error) => {
-      if (!this.#abort.signal.aborted) this.#ports.logger.warn({ dataset: this.#dataset, error: String(error) }, what)
+      if (!this.#abort.signal.aborted)
+        this.#ports.logger.warn({ dataset: this.#dataset, error: String(error) }, what)
     })
   }
 
@@ -74,7 +84,8 @@ export class Upkeep {
       this.#anchorPlanned = true
       this.#quietly('the head could not be anchored', () => this.#anchorLater())
     }
-    if (this.#cache && seq - this.#cached >= CACHE_EVENTS) this.#quietly('states could not be cached', () => this.save())
+    if (this.#cache && seq - this.#cached >= CACHE_EVENTS)
+      this.#quietly('states could not be cached', () => this.save())
     if (!this.#sealing && this.#journal.store.segmentEvents() >= this.#segmentEvents) {
       this.#sealing = true
       this.#quietly('the segment could not be sealed', () => this.seal())
@@ -130,7 +141,10 @@ export class Upkeep {
     const { clock, logger } = this.#ports
     const differing = await this.#journal.confirm(stateHash, () => clock.sleep(1, this.#abort.signal))
     if (differing.length === 0) return
-    logger.error({ dataset: this.#dataset, streams: differing }, 'snapshots differ from the log: restart osctld, they are dropped')
+    logger.error(
+      { dataset: this.#dataset, streams: differing },
+      'snapshots differ from the log: restart osctld, they are dropped',
+    )
     await this.#cache?.save({ seq: 0, hash: '' }, [])
   }
 

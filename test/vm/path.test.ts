@@ -20,8 +20,10 @@ async function start(): Promise<void> {
   await machine.waitUntilSucceeds('osctl ping')
 }
 
-const osctl = (command: string, timeoutMs = 5 * MINUTE): Promise<string> => machine.succeeds(`osctl ${command}`, { timeoutMs })
-const column = async (ctid: string, name: string): Promise<string> => (await osctl(`ct show -H -o ${name} ${ctid}`)).trim()
+const osctl = (command: string, timeoutMs = 5 * MINUTE): Promise<string> =>
+  machine.succeeds(`osctl ${command}`, { timeoutMs })
+const column = async (ctid: string, name: string): Promise<string> =>
+  (await osctl(`ct show -H -o ${name} ${ctid}`)).trim()
 const inside = (ctid: string, command: string): Promise<string> => osctl(`ct exec ${ctid} sh -c '${command}'`)
 
 async function until(what: string, done: () => Promise<boolean>, timeoutMs = 2 * MINUTE): Promise<void> {
@@ -43,7 +45,11 @@ describe('the whole path, on real ZFS and real LXC', { timeout: 40 * MINUTE }, (
     await osctl('pool install tank')
     assert.equal((await osctl('pool show -H -o state tank')).trim(), 'active')
     const files = await machine.succeeds('ls /tank/events')
-    assert.deepEqual(files.trim().split('\n'), ['log.db', 'log.db-wal'], 'no -shm: the log is opened exclusively')
+    assert.deepEqual(
+      files.trim().split('\n'),
+      ['log.db', 'log.db-wal'],
+      'no -shm: the log is opened exclusively',
+    )
   })
 
   it('creates busybox and debian from the repository of the image, each with an id block of its own', async () => {
@@ -155,7 +161,11 @@ describe('the daemon dies and the containers live', { timeout: 20 * MINUTE }, ()
       const daemon = (await machine.succeeds('pgrep -f osctld.cjs')).trim()
       await machine.run(command)
       await machine.waitUntilSucceeds(`osctl ping && ! pgrep -f osctld.cjs | grep -qx ${daemon}`)
-      await until('the pool is active', async () => (await machine.run('osctl pool show -H -o state tank')).output.toString().trim() === 'active')
+      await until(
+        'the pool is active',
+        async () =>
+          (await machine.run('osctl pool show -H -o state tank')).output.toString().trim() === 'active',
+      )
       assert.equal(await osctl('ct ls -H -o id,init_pid -s id'), pids)
       assert.match(await osctl('history'), /adopted/)
     })
@@ -165,13 +175,23 @@ describe('the daemon dies and the containers live', { timeout: 20 * MINUTE }, ()
     const file = '/usr/share/osctl/repository/v1/vpsadminos/minimal/x86_64/debian'
     await machine.succeeds(`cp ${file}/*/image-archive.tar /tank/copy.tar`, { timeoutMs: 5 * MINUTE })
     await machine.succeeds('(osctl ct import --as-id late /tank/copy.tar >/tmp/import.log 2>&1 &)')
-    await machine.waitUntilSucceeds("osctl op ls | grep -q 'image.unpack' && ls -d /sys/fs/cgroup/osctl/effects/*.2")
+    await machine.waitUntilSucceeds(
+      "osctl op ls | grep -q 'image.unpack' && ls -d /sys/fs/cgroup/osctl/effects/*.2",
+    )
     await machine.run('pkill -KILL -f osctld.cjs')
     await machine.waitUntilSucceeds('osctl ping')
-    await until('late is there', async () => /stopped/.test((await machine.run('osctl ct show -H -o state late')).output.toString()), 10 * MINUTE)
+    await until(
+      'late is there',
+      async () => /stopped/.test((await machine.run('osctl ct show -H -o state late')).output.toString()),
+      10 * MINUTE,
+    )
     assert.match(await osctl('event ls --limit 100'), /EffectFenced/)
     assert.match(await osctl('event verify --full'), /ok/)
-    assert.equal((await machine.succeeds('zfs list -H -o name -r tank/staging')).trim(), 'tank/staging', 'nothing is left in staging')
+    assert.equal(
+      (await machine.succeeds('zfs list -H -o name -r tank/staging')).trim(),
+      'tank/staging',
+      'nothing is left in staging',
+    )
     await osctl('ct start late')
     await osctl('ct del -f late')
   })

@@ -14,15 +14,32 @@ const EVENTS_PROPERTIES = {
   'com.sun:auto-snapshot': 'false',
   refreservation: '64M',
 }
-const CACHE_PROPERTIES = { atime: 'off', recordsize: '16K', sync: 'disabled', 'com.sun:auto-snapshot': 'false' }
+const CACHE_PROPERTIES = {
+  atime: 'off',
+  recordsize: '16K',
+  sync: 'disabled',
+  'com.sun:auto-snapshot': 'false',
+}
 
-const unlogged = (name: string): Fence => ({ intent: `unlogged.${name}`, signal: new AbortController().signal })
+const unlogged = (name: string): Fence => ({
+  intent: `unlogged.${name}`,
+  signal: new AbortController().signal,
+})
 
-async function ensure(host: Host, dataset: string, properties: Record<string, string>, create: boolean): Promise<string> {
+async function ensure(
+  host: Host,
+  dataset: string,
+  properties: Record<string, string>,
+  create: boolean,
+): Promise<string> {
   const seen = await host.zfs.get(dataset)
   if (!seen) {
     if (!create) {
-      throw new HostError('E_NOT_FOUND', 'permanent', `${dataset} is missing: this pool has no event log (its dataset was destroyed or renamed)`)
+      throw new HostError(
+        'E_NOT_FOUND',
+        'permanent',
+        `${dataset} is missing: this pool has no event log (its dataset was destroyed or renamed)`,
+      )
     }
     await host.zfs.create(dataset, { mount: true, properties }, unlogged(dataset.replaceAll('/', '.')))
   } else if (!seen.mounted) {

@@ -22,7 +22,9 @@ export type LogOptions = {
   readonly mountpoint: boolean
 }
 
-export function logPorts(options: LogOptions): Pick<DaemonPorts, 'openPoolLog' | 'openCache' | 'openHostLog'> {
+export function logPorts(
+  options: LogOptions,
+): Pick<DaemonPorts, 'openPoolLog' | 'openCache' | 'openHostLog'> {
   const ids = ulids()
   const { clock } = options
   const stamp = () => ({ id: ids.ulid(), t: clock.wall(), m: clock.mono() })
@@ -62,7 +64,11 @@ function cacheOf(log: WorkerLog): StateCache {
     load: async (head: Head) => {
       const cached = await log.loadStates(head)
       if (!cached) return null
-      const states = cached.states.map(({ stream, ver, state }) => ({ stream, ver, state: JSON.parse(state) as unknown }))
+      const states = cached.states.map(({ stream, ver, state }) => ({
+        stream,
+        ver,
+        state: JSON.parse(state) as unknown,
+      }))
       return { position: cached.position, states }
     },
     save: async (position, states) => {

@@ -1,7 +1,9 @@
 /** Handlers of `history`, `event …`, `op …`, `monitor`. */
-import type { StreamId } from '../../events/types/ids.ts'
+
 import type { Fact } from '../../events/types/events.ts'
+import type { StreamId } from '../../events/types/ids.ts'
 import { lifeOf } from '../../machines/life.ts'
+import type { PendingIntent } from '../../machines/operation.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Accepted, EventRow, OpRow, VerifyRow } from '../../rpc/results.ts'
 import { ask, eventRow, history, operation } from '../audit.ts'
@@ -11,7 +13,6 @@ import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Committed } from '../journal.ts'
 import type { Pool } from '../pool.ts'
 import { actorName, openOpRow } from '../rows.ts'
-import type { PendingIntent } from '../../machines/operation.ts'
 import { actorOf, type HandlersOf, locateCt, poolsOf } from './context.ts'
 
 type AuditMethods = 'history.list' | 'event.list' | 'event.show' | 'event.verify' | 'event.subscribe'
@@ -24,7 +25,10 @@ export function auditHandlers(daemon: Daemon): HandlersOf<AuditMethods> {
         return await history(found.pool, streamOfCt(found.ct), limit)
       }
       const rows = await Promise.all(poolsOf(daemon, pools).map((pool) => history(pool, undefined, limit)))
-      return rows.flat().sort((a, b) => a.time - b.time).slice(-limit)
+      return rows
+        .flat()
+        .sort((a, b) => a.time - b.time)
+        .slice(-limit)
     },
     'event.list': async (params) => {
       const found = params.ct === undefined ? null : locateCt(daemon, params.ct)
@@ -41,8 +45,10 @@ export function auditHandlers(daemon: Daemon): HandlersOf<AuditMethods> {
       return (await ask(pool.journal.store, query)).map((event) => eventRow(pool, event))
     },
     'event.show': async ({ position }) => await show(daemon, position),
-    'event.verify': async ({ pools, full }) => await Promise.all(poolsOf(daemon, pools).map((pool) => verify(pool, full))),
-    'event.subscribe': async ({ pools, from }, call) => await subscribe(daemon, poolsOf(daemon, pools), from ?? {}, call),
+    'event.verify': async ({ pools, full }) =>
+      await Promise.all(poolsOf(daemon, pools).map((pool) => verify(pool, full))),
+    'event.subscribe': async ({ pools, from }, call) =>
+      await subscribe(poolsOf(daemon, pools), from ?? {}, call),
   }
 }
 
@@ -50,12 +56,16 @@ async function show(daemon: Daemon, position: string): Promise<EventRow> {
   const match = /^(?:([^:]+):)?(\d+)$/.exec(position)
   if (!match) throw invalid('E_POSITION', `not a position: ${position} (POOL:SEQ, or SEQ with one pool)`)
   if (match[1] === undefined && daemon.pools.size > 1) {
-    throw invalid('E_POSITION', `several pools are imported: write POOL:${position} (${[...daemon.pools.keys()].join(', ')})`)
+    throw invalid(
+      'E_POSITION',
+      `several pools are imported: write POOL:${position} (${[...daemon.pools.keys()].join(', ')})`,
+    )
   }
   const pool = daemon.poolOr(match[1])
   const seq = Number(match[2])
   const head = pool.journal.head().seq
-  if (seq < 1 || seq > head) throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq} (the log goes from 1 to ${head})`)
+  if (seq < 1 || seq > head)
+    throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq} (the log goes from 1 to ${head})`)
   const { events } = await pool.journal.read({ from: seq, to: seq, limit: 1 })
   const event = events[0]
   if (!event) throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq}`)
@@ -64,8 +74,12 @@ async function show(daemon: Daemon, position: string): Promise<EventRow> {
 
 async function verify(pool: Pool, full: boolean): Promise<VerifyRow> {
   const report = await pool.journal.store.verify({ full })
-  const damage = report.damage.map(({ seq, segment, what }) => `segment ${segment}${seq === null ? '' : `, ${pool.name}:${seq}`}: ${what}`)
-  const quarantined = [...pool.journal.fold.quarantined.values()].map(({ stream, seq, why }) => `${stream} is quarantined at ${pool.name}:${seq}: ${why}`)
+  const damage = report.damage.map(
+    ({ seq, segment, what }) => `segment ${segment}${seq === null ? '' : `, ${pool.name}:${seq}`}: ${what}`,
+  )
+  const quarantined = [...pool.journal.fold.quarantined.values()].map(
+    ({ stream, seq, why }) => `${stream} is quarantined at ${pool.name}:${seq}: ${why}`,
+  )
   return {
     pool: pool.name,
     result: damage.length === 0 ? 'ok' : 'damaged',
@@ -80,7 +94,7 @@ async function verify(pool: Pool, full: boolean): Promise<VerifyRow> {
  * Sends every event after `from`, gap-free: new commits queue while the past is read. The queue is bounded;
  * a subscriber that overruns it is told to come back with its position.
  */
-async function subscribe(daemon: Daemon, pools: readonly Pool[], from: Readonly<Record<string, number>>, call: Call) {
+async function subscribe(pools: readonly Pool[], from: Readonly<Record<string, number>>, call: Call) {
   const positions: Record<string, number> = {}
   for (const pool of pools) {
     positions[pool.name] = from[pool.name] ?? pool.journal.head().seq
@@ -98,7 +112,8 @@ function follow(pool: Pool, after: number, call: Call): void {
   const stop = pool.journal.listen((committed) => {
     if (!catchingUp) return deliver(committed)
     queue.push(committed)
-    if (queue.length > LONGEST_QUEUE) finish('the subscriber was too slow: subscribe again from the last position')
+    if (queue.length > LONGEST_QUEUE)
+      finish('the subscriber was too slow: subscribe again from the last position')
   })
   const finish = (reason: string | null): void => {
     stop()
@@ -120,7 +135,11 @@ function follow(pool: Pool, after: number, call: Call): void {
     let next: number | null = after + 1
     const head = pool.journal.head().seq
     while (next !== null && next <= head && !call.signal.aborted) {
-      const slice: Awaited<ReturnType<Pool['journal']['read']>> = await pool.journal.read({ from: next, to: head, limit: 500 })
+      const slice: Awaited<ReturnType<Pool['journal']['read']>> = await pool.journal.read({
+        from: next,
+        to: head,
+        limit: 500,
+      })
       for (const event of slice.events) if (!send(eventRow(pool, event))) return finish(null)
       next = slice.next
     }
@@ -131,7 +150,8 @@ function follow(pool: Pool, after: number, call: Call): void {
 
 export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | 'op.retry' | 'op.resolve'> {
   return {
-    'op.list': async ({ pools, all }) => (await Promise.all(poolsOf(daemon, pools).map((pool) => operations(pool, all)))).flat(),
+    'op.list': async ({ pools, all }) =>
+      (await Promise.all(poolsOf(daemon, pools).map((pool) => operations(pool, all)))).flat(),
     'op.show': async ({ op }) => {
       for (const pool of daemon.pools.values()) {
         const row = await operation(pool, op)
@@ -150,7 +170,13 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
       const by = actorName(actorOf(call, params.meta))
       const fact: Fact =
         params.as === 'done'
-          ? { type: 'EffectSucceeded', intent: pending.intent, kind: pending.kind, evidence: await evidenceFor(daemon, pool, stream, pending), by: 'operator' }
+          ? {
+              type: 'EffectSucceeded',
+              intent: pending.intent,
+              kind: pending.kind,
+              evidence: await evidenceFor(daemon, pool, stream, pending),
+              by: 'operator',
+            }
           : {
               type: 'EffectFailed',
               intent: pending.intent,
@@ -193,14 +219,22 @@ function doubtful(daemon: Daemon, op: string): Doubtful {
 }
 
 /** `--as done` needs evidence: what a probe sees now. Without it the admin's word would have to be believed. */
-async function evidenceFor(daemon: Daemon, pool: Pool, stream: StreamId, pending: Doubtful['pending']): Promise<never> {
+async function evidenceFor(
+  daemon: Daemon,
+  pool: Pool,
+  stream: StreamId,
+  pending: Doubtful['pending'],
+): Promise<never> {
   const { probe } = daemon.ports.effects[pending.kind]
   if (pending.compensates || typeof probe !== 'function') return {} as never
   const context = pool.engine.context(stream, pending.intent, new AbortController().signal)
   const seen = await probe(pending.args as never, context)
   if (seen.is !== 'done') {
     const what = 'why' in seen ? seen.why : 'what' in seen ? seen.what : 'it was not done'
-    throw refused('E_NOT_DONE', `cannot be resolved as done: ${what} (op retry runs it again, --as failed gives it up)`)
+    throw refused(
+      'E_NOT_DONE',
+      `cannot be resolved as done: ${what} (op retry runs it again, --as failed gives it up)`,
+    )
   }
   return seen.evidence as never
 }

@@ -1,7 +1,7 @@
 /** What all handlers share: finding the target, who asks, and how the answer waits. */
 import type { Actor } from '../../events/types/actor.ts'
-import type { Asked } from '../../machines/decide/decision.ts'
 import type { CtState } from '../../machines/container/machine.ts'
+import type { Asked } from '../../machines/decide/decision.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta, MethodName, MethodParams } from '../../rpc/methods.ts'
 import type { MethodResult } from '../../rpc/results.ts'
@@ -25,7 +25,12 @@ export function actorOf(call: Call, meta: Meta | undefined): Actor {
 type WithMeta = { meta?: Meta | undefined }
 
 /** Everything but `meta` is recorded: no method of ours takes a secret as a parameter. */
-export function asked(daemon: Daemon, call: Call, command: string, params: WithMeta & Record<string, unknown>): Asked {
+export function asked(
+  daemon: Daemon,
+  call: Call,
+  command: string,
+  params: WithMeta & Record<string, unknown>,
+): Asked {
   const { meta, ...args } = params
   const known = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined))
   return {
@@ -54,7 +59,8 @@ export function refuseWhileStopping(daemon: Daemon): void {
 export function locate(daemon: Daemon, target: string): { pool: Pool; ctid: string } {
   const colon = target.indexOf(':')
   if (colon > 0) return { pool: daemon.pool(target.slice(0, colon)), ctid: target.slice(colon + 1) }
-  for (const pool of daemon.pools.values()) if (pool.journal.states.byCtid(target)) return { pool, ctid: target }
+  for (const pool of daemon.pools.values())
+    if (pool.journal.states.byCtid(target)) return { pool, ctid: target }
   return { pool: daemon.poolOr(undefined), ctid: target }
 }
 
@@ -72,7 +78,11 @@ export function poolsOf(daemon: Daemon, names: readonly string[] | undefined): P
 }
 
 /** `name` or `pool:name` of something that lives on a pool. */
-export function named(daemon: Daemon, target: string, has: (pool: Pool, name: string) => boolean): { pool: Pool; name: string } {
+export function named(
+  daemon: Daemon,
+  target: string,
+  has: (pool: Pool, name: string) => boolean,
+): { pool: Pool; name: string } {
   const colon = target.indexOf(':')
   if (colon > 0) return { pool: daemon.pool(target.slice(0, colon)), name: target.slice(colon + 1) }
   for (const pool of daemon.pools.values()) if (has(pool, target)) return { pool, name: target }

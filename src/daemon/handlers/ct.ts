@@ -1,6 +1,6 @@
 /** Handlers of `ct …`. */
 import { isAbsolute } from 'node:path'
-import { decideCt, type CreateCommand, type CtCommand } from '../../machines/decide/container.ts'
+import { type CreateCommand, type CtCommand, decideCt } from '../../machines/decide/container.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta, MethodParams } from '../../rpc/methods.ts'
 import type { Accepted, CtRow } from '../../rpc/results.ts'
@@ -21,7 +21,9 @@ const DEFAULT_WISH = { version: 'stable', vendor: 'default', variant: 'default' 
 
 type Params = { meta?: Meta | undefined } & Record<string, unknown>
 
-export function ctHandlers(daemon: Daemon): HandlersOf<
+export function ctHandlers(
+  daemon: Daemon,
+): HandlersOf<
   | 'ct.list'
   | 'ct.show'
   | 'ct.new'
@@ -34,17 +36,26 @@ export function ctHandlers(daemon: Daemon): HandlersOf<
   | 'ct.unfreeze'
   | 'ct.set'
 > {
-  const run = async (pool: Pool, command: CtCommand, name: string, params: Params, call: Call): Promise<Accepted> => {
+  const run = async (
+    pool: Pool,
+    command: CtCommand,
+    name: string,
+    params: Params,
+    call: Call,
+  ): Promise<Accepted> => {
     refuseWhileStopping(daemon)
     const ask = asked(daemon, call, name, params)
     // Ids are chosen at the moment of the decision: another pool's creation may be on its way, too.
-    const now = (): CtCommand => (command.type === 'ct.create' ? { ...command, foreignBlocks: daemon.foreignBlocks(pool) } : command)
+    const now = (): CtCommand =>
+      command.type === 'ct.create' ? { ...command, foreignBlocks: daemon.foreignBlocks(pool) } : command
     return await daemon.bus.run(pool, ask, (view) => decideCt(view, now(), ask), waiting(call, params.meta))
   }
-  const simple = (type: 'ct.freeze' | 'ct.unfreeze') => async (params: { id: string; meta?: Meta | undefined }, call: Call) => {
-    const { pool, ctid } = locate(daemon, params.id)
-    return await run(pool, { type, ctid }, type.replace('.', ' '), params, call)
-  }
+  const simple =
+    (type: 'ct.freeze' | 'ct.unfreeze') =>
+    async (params: { id: string; meta?: Meta | undefined }, call: Call) => {
+      const { pool, ctid } = locate(daemon, params.id)
+      return await run(pool, { type, ctid }, type.replace('.', ' '), params, call)
+    }
   return {
     'ct.list': async (params) => list(daemon, params),
     'ct.show': async ({ id }) => {
@@ -63,7 +74,13 @@ export function ctHandlers(daemon: Daemon): HandlersOf<
     },
     'ct.delete': async (params, call) => {
       const { pool, ctid } = locate(daemon, params.id)
-      const accepted = await run(pool, { type: 'ct.delete', ctid, force: params.force }, 'ct del', params, call)
+      const accepted = await run(
+        pool,
+        { type: 'ct.delete', ctid, force: params.force },
+        'ct del',
+        params,
+        call,
+      )
       const trash = { name: `${ctid}.${accepted.op}`, expires_at: daemon.ports.clock.wall() + TRASH_AGE_MS }
       return { ...accepted, trash }
     },
@@ -83,7 +100,13 @@ export function ctHandlers(daemon: Daemon): HandlersOf<
       const { mode, timeoutSeconds } = params
       const startTimeoutSeconds = startTimeout(params.waitSeconds)
       const again = { run: daemon.ports.ids.ulid(), startTimeoutSeconds, mode, timeoutSeconds }
-      return await run(pool, { type: 'ct.restart', ctid, ...again }, 'ct restart', withoutWait(params, params.waitSeconds), call)
+      return await run(
+        pool,
+        { type: 'ct.restart', ctid, ...again },
+        'ct restart',
+        withoutWait(params, params.waitSeconds),
+        call,
+      )
     },
     'ct.freeze': simple('ct.freeze'),
     'ct.unfreeze': simple('ct.unfreeze'),
@@ -95,15 +118,18 @@ export function ctHandlers(daemon: Daemon): HandlersOf<
 }
 
 /** `-w 0` does not wait for the start; the start itself then has the usual time. */
-const startTimeout = (wait: number | null): number => (wait === null ? LONGEST_START_S : wait === 0 ? DEFAULT_START_S : wait)
+const startTimeout = (wait: number | null): number =>
+  wait === null ? LONGEST_START_S : wait === 0 ? DEFAULT_START_S : wait
 
 const withoutWait = <P extends Params>(params: P, wait: number | null): P =>
   wait === 0 ? { ...params, meta: { ...params.meta, noWait: true } } : params
 
 function list(daemon: Daemon, params: MethodParams<'ct.list'>): CtRow[] {
   const rows = poolsOf(daemon, params.pools).flatMap((pool) => pool.containers().map((ct) => ctRow(pool, ct)))
-  const wanted = (values: readonly string[] | undefined, value: string): boolean => !values || values.includes(value)
-  const byId = (row: CtRow): boolean => !params.ids || params.ids.includes(row.id) || params.ids.includes(`${row.pool}:${row.id}`)
+  const wanted = (values: readonly string[] | undefined, value: string): boolean =>
+    !values || values.includes(value)
+  const byId = (row: CtRow): boolean =>
+    !params.ids || params.ids.includes(row.id) || params.ids.includes(`${row.pool}:${row.id}`)
   return rows.filter(
     (row) =>
       byId(row) &&
@@ -121,13 +147,23 @@ async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new
     const { distribution, version } = params
     if (distribution === undefined) throw invalid('E_DISTRIBUTION', 'provide distribution')
     if (version === undefined) throw invalid('E_VERSION', 'provide distribution version')
-    return { ...base(daemon, pool, params.id, params.user), distribution, version, arch, initCmd: null, source: { from: 'empty' } }
+    return {
+      ...base(daemon, pool, params.id, params.user),
+      distribution,
+      version,
+      arch,
+      initCmd: null,
+      source: { from: 'empty' },
+    }
   }
   if (params.distribution === undefined) throw invalid('E_DISTRIBUTION', 'provide distribution')
   const { repositories } = pool.journal.states.pool().context
   const wanted = params.repository ?? null
   if (wanted !== null && !repositories[wanted]) {
-    throw notFound('E_REPO_NOT_FOUND', `repository not found: ${wanted} (there are: ${Object.keys(repositories).join(', ')})`)
+    throw notFound(
+      'E_REPO_NOT_FOUND',
+      `repository not found: ${wanted} (there are: ${Object.keys(repositories).join(', ')})`,
+    )
   }
   const { distribution, version, vendor, variant } = params
   const wish = {
@@ -139,16 +175,29 @@ async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new
   }
   const { image, problems } = await findImage(daemon.ports, repositories, wanted, wish)
   if (!image) {
-    const why = problems.length > 0 ? `: ${problems.join('; ')}` : ` (osctl repo images ls ${wanted ?? 'default'} shows what is there)`
+    const why =
+      problems.length > 0
+        ? `: ${problems.join('; ')}`
+        : ` (osctl repo images ls ${wanted ?? 'default'} shows what is there)`
     throw notFound('E_IMAGE_NOT_FOUND', `image not found in searched repositories${why}`)
   }
   const source = { from: 'repository', image } as const
-  return { ...base(daemon, pool, params.id, params.user), distribution, version: image.version, arch, initCmd: null, source }
+  return {
+    ...base(daemon, pool, params.id, params.user),
+    distribution,
+    version: image.version,
+    arch,
+    initCmd: null,
+    source,
+  }
 }
 
 function base(daemon: Daemon, pool: Pool, ctid: string, user: string | undefined) {
   if (user !== undefined && !pool.journal.states.pool().context.users[user]) {
-    throw notFound('E_USER_NOT_FOUND', `user not found: ${user} (without --user the container gets a user of its own)`)
+    throw notFound(
+      'E_USER_NOT_FOUND',
+      `user not found: ${user} (without --user the container gets a user of its own)`,
+    )
   }
   return {
     type: 'ct.create',
@@ -160,9 +209,14 @@ function base(daemon: Daemon, pool: Pool, ctid: string, user: string | undefined
   } as const
 }
 
-async function importation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.import'>): Promise<CreateCommand> {
+async function importation(
+  daemon: Daemon,
+  pool: Pool,
+  params: MethodParams<'ct.import'>,
+): Promise<CreateCommand> {
   if (!isAbsolute(params.file)) throw invalid('E_FILE', 'the file is named by its absolute path')
-  const { initCmd, containerId, distribution, version, arch, format, bytes, datasets, snapshots } = await inspected(daemon, params.file)
+  const { initCmd, containerId, distribution, version, arch, format, bytes, datasets, snapshots } =
+    await inspected(daemon, params.file)
   const ctid = params.id ?? containerId
   if (ctid === null) throw refused('E_NO_ID', 'the image does not include container id, specify it')
   return {
@@ -179,7 +233,11 @@ async function inspected(daemon: Daemon, file: string) {
   try {
     return await daemon.ports.host.images.inspect(file)
   } catch (error) {
-    throw new CallError('failed', 'E_BAD_IMAGE', `${file}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new CallError(
+      'failed',
+      'E_BAD_IMAGE',
+      `${file}: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
 }
 

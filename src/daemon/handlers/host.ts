@@ -1,17 +1,21 @@
 /** Handlers about the daemon and its host: ping, status, healthcheck, debug, shutdown. */
+
+import { HostError } from '../../effects/host.ts'
 import { exists, lifeOf } from '../../machines/life.ts'
 import { mermaid } from '../../machines/mermaid.ts'
-import { HostError } from '../../effects/host.ts'
 import { PROTOCOL } from '../../rpc/protocol.ts'
 import type { HealthRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { oneLine } from '../errors.ts'
 import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Pool } from '../pool.ts'
-import { shouldRun, refOf } from '../reality.ts'
+import { refOf, shouldRun } from '../reality.ts'
 import { asked, type HandlersOf, poolsOf } from './context.ts'
 
-export function hostHandlers(daemon: Daemon, pid: number): HandlersOf<'ping' | 'status' | 'healthcheck' | 'debug.machine' | 'shutdown'> {
+export function hostHandlers(
+  daemon: Daemon,
+  pid: number,
+): HandlersOf<'ping' | 'status' | 'healthcheck' | 'debug.machine' | 'shutdown'> {
   return {
     ping: async () => 'pong',
     status: async () => ({
@@ -24,8 +28,12 @@ export function hostHandlers(daemon: Daemon, pid: number): HandlersOf<'ping' | '
       problems: [...daemon.problems].map(([name, problem]) => `${name}: ${problem}`),
     }),
     healthcheck: async ({ pools }) => {
-      const own = [...daemon.problems].map(([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem }))
-      const rows = await Promise.all(poolsOf(daemon, pools).map((pool) => health(daemon, pool).catch((error) => blind(pool, error))))
+      const own = [...daemon.problems].map(
+        ([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem }),
+      )
+      const rows = await Promise.all(
+        poolsOf(daemon, pools).map((pool) => health(daemon, pool).catch((error) => blind(pool, error))),
+      )
       return [...own, ...rows.flat()]
     },
     'debug.machine': async ({ machine }) => mermaid(machine),
@@ -35,7 +43,9 @@ export function hostHandlers(daemon: Daemon, pid: number): HandlersOf<'ping' | '
         const ask = asked(daemon, call, 'shutdown', params)
         await daemon
           .export(name, { force: true, stopContainers: true }, ask)
-          .catch((error) => warnings.push(`${name}: ${error instanceof Error ? error.message : String(error)}`))
+          .catch((error) =>
+            warnings.push(`${name}: ${error instanceof Error ? error.message : String(error)}`),
+          )
       }
       return { op: null, result: 'done', position: null, warnings }
     },
@@ -56,7 +66,8 @@ async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
   }
   const { host } = daemon.ports
   if (pool.journal.unavailable !== null) say('log', null, pool.journal.unavailable)
-  for (const { stream, seq, why } of pool.journal.fold.quarantined.values()) say('stream', stream, `quarantined at ${pool.name}:${seq}: ${why}`)
+  for (const { stream, seq, why } of pool.journal.fold.quarantined.values())
+    say('stream', stream, `quarantined at ${pool.name}:${seq}: ${why}`)
   const facts = await host.zfs.pool(pool.name)
   if (!facts) say('zpool', pool.name, 'not imported in ZFS')
   else if (facts.health !== 'ONLINE') say('zpool', pool.name, `health is ${facts.health}`)
@@ -66,7 +77,8 @@ async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
     const ctid = ctidOf(ct)
     const dataset = datasets.get(`${pool.dataset}/ct/${ctid}`)
     if (!dataset) say('container', ctid, 'its dataset is missing')
-    else if (dataset.guid !== ct.context.dataset) say('container', ctid, `its dataset is another one (guid ${dataset.guid}, not ${ct.context.dataset})`)
+    else if (dataset.guid !== ct.context.dataset)
+      say('container', ctid, `its dataset is another one (guid ${dataset.guid}, not ${ct.context.dataset})`)
     const doubt = ct.context.op?.pending?.inDoubt
     if (doubt) say('operation', ct.context.op?.id ?? null, `${ctid} is in doubt: ${doubt}`)
     if (ct.context.op) continue

@@ -19,7 +19,9 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
   }
-  return Object.fromEntries(Object.entries(all).map(([name, handle]) => [name, told(handle as unknown as Handle<never>)])) as unknown as Handlers
+  return Object.fromEntries(
+    Object.entries(all).map(([name, handle]) => [name, told(handle as unknown as Handle<never>)]),
+  ) as unknown as Handlers
 }
 
 /** What host and log say outside of an operation is for the caller, in one line; only a defect is internal. */

@@ -10,7 +10,12 @@ import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
 import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../rows.ts'
 import { asked, type HandlersOf, named, poolsOf, refuseWhileStopping, waiting } from './context.ts'
 
-const done = (op: string | null, warnings: string[] = []): Accepted => ({ op, result: 'done', position: null, warnings })
+const done = (op: string | null, warnings: string[] = []): Accepted => ({
+  op,
+  result: 'done',
+  position: null,
+  warnings,
+})
 
 type PoolMethods =
   | 'pool.list'
@@ -40,7 +45,10 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       refuseWhileStopping(daemon)
       if (params.all) {
         await daemon.importAll(params.autostart)
-        return done(null, [...daemon.problems].map(([pool, problem]) => `${pool}: ${problem}`))
+        return done(
+          null,
+          [...daemon.problems].map(([pool, problem]) => `${pool}: ${problem}`),
+        )
       }
       if (params.name === undefined) throw invalid('E_POOL', 'missing argument <pool> (or --all)')
       const ask = asked(daemon, call, 'pool import', params)
@@ -48,7 +56,8 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       return done(ask.op)
     },
     'pool.export': async (params, call) => {
-      if (params.ifImported && !daemon.pools.has(params.name)) return { op: null, result: 'noop', position: null, warnings: [] }
+      if (params.ifImported && !daemon.pools.has(params.name))
+        return { op: null, result: 'noop', position: null, warnings: [] }
       const ask = asked(daemon, call, 'pool export', params)
       const { force, stopContainers } = params
       return done(await daemon.export(params.name, { force, stopContainers }, ask))
@@ -96,10 +105,18 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
     names && names.length > 0 ? rows.filter((row) => names.includes(row.name)) : rows
   const repository = (target: string) =>
     named(daemon, target, (pool, name) => pool.journal.states.pool().context.repositories[name] !== undefined)
-  const toggle = (enabled: boolean) => async (params: { name: string; meta?: Meta | undefined }, call: Call) => {
-    const { pool, name } = repository(params.name)
-    return await decided(daemon, pool, { type: 'repo.set', name, enabled }, enabled ? 'repo enable' : 'repo disable', params, call)
-  }
+  const toggle =
+    (enabled: boolean) => async (params: { name: string; meta?: Meta | undefined }, call: Call) => {
+      const { pool, name } = repository(params.name)
+      return await decided(
+        daemon,
+        pool,
+        { type: 'repo.set', name, enabled },
+        enabled ? 'repo enable' : 'repo disable',
+        params,
+        call,
+      )
+    }
   return {
     'user.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(userRows), names),
     'id-range.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(idRangeRows), names),
@@ -107,7 +124,14 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
     'repo.add': async (params, call) => {
       const { name, url } = params
       checkUrl(url)
-      return await decided(daemon, daemon.poolOr(params.pool), { type: 'repo.add', name, url }, 'repo add', params, call)
+      return await decided(
+        daemon,
+        daemon.poolOr(params.pool),
+        { type: 'repo.add', name, url },
+        'repo add',
+        params,
+        call,
+      )
     },
     'repo.delete': async (params, call) => {
       const { pool, name } = repository(params.name)
@@ -124,7 +148,14 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
       let last = done(null)
       for (const pool of poolsOf(daemon, params.pools)) {
         const names = Object.keys(pool.journal.states.pool().context.trash)
-        last = await decided(daemon, pool, { type: 'trash.prune', names, why: 'command' }, 'trash-bin prune', params, call)
+        last = await decided(
+          daemon,
+          pool,
+          { type: 'trash.prune', names, why: 'command' },
+          'trash-bin prune',
+          params,
+          call,
+        )
       }
       return last
     },
@@ -139,11 +170,22 @@ function checkUrl(url: string): void {
     throw invalid('E_URL', `not a repository address: ${url} (http://…, https://… or an absolute directory)`)
   }
   if (parsed.username !== '' || parsed.password !== '') {
-    throw invalid('E_URL_USERINFO', 'a repository address must not carry a user name or password: it would stand in the log')
+    throw invalid(
+      'E_URL_USERINFO',
+      'a repository address must not carry a user name or password: it would stand in the log',
+    )
   }
 }
 
-type ImageQuery = { distribution?: string | undefined; version?: string | undefined; arch?: string | undefined; vendor?: string | undefined; variant?: string | undefined; tag?: string | undefined; cached?: boolean | undefined }
+type ImageQuery = {
+  distribution?: string | undefined
+  version?: string | undefined
+  arch?: string | undefined
+  vendor?: string | undefined
+  variant?: string | undefined
+  tag?: string | undefined
+  cached?: boolean | undefined
+}
 
 async function images(daemon: Daemon, pool: Pool, name: string, query: ImageQuery): Promise<ImageRow[]> {
   const state = pool.journal.states.pool().context

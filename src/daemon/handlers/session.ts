@@ -5,6 +5,9 @@
  * D12). That somebody went, who, and with which program is a fact before the answer is given; the
  * arguments, which may be secret, and the output are not recorded.
  */
+
+import type { StreamId } from '../../events/types/ids.ts'
+import type { CtState } from '../../machines/container/machine.ts'
 import { lifeOf } from '../../machines/life.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
@@ -14,8 +17,6 @@ import { refused } from '../errors.ts'
 import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Pool } from '../pool.ts'
 import { lxcPath } from '../rows.ts'
-import type { CtState } from '../../machines/container/machine.ts'
-import type { StreamId } from '../../events/types/ids.ts'
 import { actorOf, type HandlersOf, locateCt } from './context.ts'
 
 const PATH_INSIDE = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
@@ -44,7 +45,9 @@ const SHELL = [
   'done; echo "no supported shell located" >&2; exit 1',
 ].join(' ')
 
-export function sessionHandlers(daemon: Daemon): HandlersOf<'ct.exec' | 'ct.attach' | 'ct.session-ended' | 'ct.log'> {
+export function sessionHandlers(
+  daemon: Daemon,
+): HandlersOf<'ct.exec' | 'ct.attach' | 'ct.session-ended' | 'ct.log'> {
   const open = new Map<string, { pool: Pool; stream: StreamId }>()
   const begin = async (
     id: string,
@@ -55,19 +58,28 @@ export function sessionHandlers(daemon: Daemon): HandlersOf<'ct.exec' | 'ct.atta
     inside: (ct: CtState) => string[],
   ): Promise<Session> => {
     const { pool, ct } = locateCt(daemon, id)
-    if (lifeOf(ct) !== 'running' && lifeOf(ct) !== 'frozen') throw refused('E_CT_NOT_RUNNING', 'container not running')
+    if (lifeOf(ct) !== 'running' && lifeOf(ct) !== 'frozen')
+      throw refused('E_CT_NOT_RUNNING', 'container not running')
     if (lifeOf(ct) === 'frozen') throw refused('E_CT_FROZEN', `container is frozen (osctl ct unfreeze ${id})`)
     const session = daemon.ports.ids.ulid()
     const stream = streamOfCt(ct)
-    await pool.journal.note(stream, { type: 'CtSessionOpened', session, how, program, actor: actorOf(call, meta) })
+    await pool.journal.note(stream, {
+      type: 'CtSessionOpened',
+      session,
+      how,
+      program,
+      actor: actorOf(call, meta),
+    })
     open.set(session, { pool, stream })
     const argv = [...attachArgv(pool.name, ctidOf(ct)), '--', ...inside(ct)]
     return { session, argv, env: {}, simulated: daemon.ports.host.simulated }
   }
   return {
-    'ct.exec': async (params, call) => await begin(params.id, 'exec', params.program, call, params.meta, () => []),
+    'ct.exec': async (params, call) =>
+      await begin(params.id, 'exec', params.program, call, params.meta, () => []),
     'ct.attach': async (params, call) => {
-      const shell = (ct: CtState): string[] => (params.userShell ? [] : ['/bin/sh', '-c', SHELL, 'attach', ctidOf(ct)])
+      const shell = (ct: CtState): string[] =>
+        params.userShell ? [] : ['/bin/sh', '-c', SHELL, 'attach', ctidOf(ct)]
       const program = params.userShell ? "root's shell" : 'shell'
       return await begin(params.id, 'attach', program, call, params.meta, shell)
     },

@@ -63,7 +63,10 @@ export const repositoryImageSchema = z.object({
   format: z.enum(['tar', 'zfs']),
   /** Absolute URL (http, https) or absolute path of the archive. */
   url: z.string(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/).nullable(),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
 })
 export type RepositoryImage = z.infer<typeof repositoryImageSchema>
 

@@ -16,7 +16,14 @@ import {
   idBlockSchema,
   imageSourceSchema,
 } from './config.ts'
-import { ctidSchema, intentIdSchema, poolNameSchema, repositoryNameSchema, ulidSchema, userNameSchema } from './ids.ts'
+import {
+  ctidSchema,
+  intentIdSchema,
+  poolNameSchema,
+  repositoryNameSchema,
+  ulidSchema,
+  userNameSchema,
+} from './ids.ts'
 import { failureClassSchema, runEvidence } from './intents.ts'
 
 const json = z.json()
@@ -88,7 +95,12 @@ export const eventSchemas = {
     compensates: z.string().nullable(),
   }),
   /** One attempt failed and another follows; the intent stays open. */
-  EffectRetried: z.object({ intent: z.string(), attempt: z.int(), class: failureClassSchema, message: z.string() }),
+  EffectRetried: z.object({
+    intent: z.string(),
+    attempt: z.int(),
+    class: failureClassSchema,
+    message: z.string(),
+  }),
   EffectSucceeded: z.object({
     intent: z.string(),
     kind: z.string(),

@@ -18,7 +18,9 @@ export const ctidSchema = z
 
 /** zpool(8) names: begin with a letter, then letters, digits, `-`, `_`, `.`, `:`, blank excluded here. */
 export const POOL_PATTERN = /^[a-z][a-z0-9_.:-]{0,99}$/i
-export const poolNameSchema = z.string().regex(POOL_PATTERN, 'invalid pool name, allowed: a letter, then a-z A-Z 0-9 _ . : -')
+export const poolNameSchema = z
+  .string()
+  .regex(POOL_PATTERN, 'invalid pool name, allowed: a letter, then a-z A-Z 0-9 _ . : -')
 
 /** osctl user names (vpsadminos §2.3); auto-created users carry the ctid, folded to lower case. */
 export const USER_PATTERN = /^[a-z0-9_-]{1,100}$/i
