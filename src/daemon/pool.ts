@@ -221,9 +221,9 @@ export class Pool {
       const start = seen?.run?.initPid === report.initPid ? (seen?.run?.startTime ?? null) : null
       // A newer report may have come meanwhile, and says all that this one does.
       const isNewest = (): boolean => this.#reports.get(report.id) === report
-      await this.#append(ct, (now) =>
-        isNewest() ? this.#bounded(now, factsOfReport(now, report, host.bootId(), start)) : [],
-      )
+      const isFrozen = seen?.state === 'frozen'
+      const told = (now: CtState): Fact[] => factsOfReport(now, report, host.bootId(), start, isFrozen)
+      await this.#append(ct, (now) => (isNewest() ? this.#bounded(now, told(now)) : []))
     })
   }
 

@@ -11,6 +11,7 @@
 
 import type { ContainerRef, ContainerSeen, HookReport, Host } from '../effects/host.ts'
 import type { Fact } from '../events/types/events.ts'
+import type { RunEvidence } from '../events/types/intents.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import { ctIdOf, ctidOf } from './fold.ts'
@@ -29,16 +30,30 @@ export function factsOfReport(
   report: HookReport,
   bootId: string,
   startTime: number | null,
+  frozen: boolean,
 ): Fact[] {
   const { run, op } = ct.context
   if (op || !run || run.name !== report.run || !shouldRun(ct)) return []
-  const reboot: Fact = { type: 'CtExited', run: run.name, target: 'reboot', how: 'hook' }
   if (report.last === 'stop') return [{ type: 'CtExited', run: run.name, target: 'stop', how: 'hook' }]
-  if (report.last === 'reboot') return lifeOf(ct) === 'running' ? [reboot] : []
+  if (report.last === 'reboot' && lifeOf(ct) === 'rebooting') return []
+  if (report.last === 'reboot') return [{ type: 'CtExited', run: run.name, target: 'reboot', how: 'hook' }]
   if (report.initPid === null || report.initPid === run.evidence?.initPid || startTime === null) return []
   const evidence = { initPid: report.initPid, startTime, bootId }
-  const again: Fact = { type: 'CtRebooted', run: run.name, evidence }
-  return lifeOf(ct) === 'rebooting' ? [again] : [reboot, again]
+  return rebooted(ct, run.name, evidence, 'hook', frozen)
+}
+
+/** Another init has taken over; it may have been frozen before anybody heard of it. */
+function rebooted(
+  ct: CtState,
+  run: string,
+  evidence: RunEvidence,
+  how: 'hook' | 'probe',
+  frozen: boolean,
+): Fact[] {
+  const facts: Fact[] = [{ type: 'CtRebooted', run, evidence }]
+  if (lifeOf(ct) !== 'rebooting') facts.unshift({ type: 'CtExited', run, target: 'reboot', how })
+  if (frozen) facts.push({ type: 'CtAdopted', run, evidence, frozen })
+  return facts
 }
 
 /**
@@ -61,9 +76,7 @@ export function factsOfSight(ct: CtState, seen: ContainerSeen, report: HookRepor
   const same = run.evidence?.initPid === evidence.initPid && run.evidence.startTime === evidence.startTime
   const frozen = seen.state === 'frozen'
   if (same && lifeOf(ct) !== 'rebooting') return [{ type: 'CtAdopted', run: run.name, evidence, frozen }]
-  const reboot: Fact = { type: 'CtExited', run: run.name, target: 'reboot', how: 'probe' }
-  const again: Fact = { type: 'CtRebooted', run: run.name, evidence }
-  return lifeOf(ct) === 'running' ? [reboot, again] : lifeOf(ct) === 'rebooting' ? [again] : []
+  return rebooted(ct, run.name, evidence, 'probe', frozen)
 }
 
 /** A container whose evidence is of another boot is gone with its host. @pure */
