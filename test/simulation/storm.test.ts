@@ -8,7 +8,22 @@ const BATCH = 20
 const totals: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0 }
 
 /** Lives that went wrong once: each is a defect that was found and mended. */
-const FOUND = [31n, 48n, 162n, 1124n, 1174n, 3027n, 3042n, 3067n, 3169n] as const
+const FOUND = [
+  31n,
+  48n,
+  141n,
+  162n,
+  1124n,
+  1174n,
+  3027n,
+  3042n,
+  3067n,
+  3169n,
+  100_328n,
+  100_500n,
+  101_463n,
+  201_894n,
+] as const
 
 async function lives(seed: bigint): Promise<void> {
   const { wrong, story, counts } = await storm(seed)
