@@ -10,7 +10,7 @@ import type { Actor } from '../events/types/actor.ts'
 import type { IdBlock } from '../events/types/config.ts'
 import type { EventType } from '../events/types/events.ts'
 import { decideCt } from '../machines/decide/container.ts'
-import type { Asked, DecideView } from '../machines/decide/decision.ts'
+import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
 import { inParallel, plan, remaining } from './autostart.ts'
@@ -19,9 +19,12 @@ import { closePool, type ExportOptions } from './closing.ts'
 import { notFound, refused } from './errors.ts'
 import { ctidOf } from './fold.ts'
 import { HostLog } from './host-log.ts'
-import { openJournal, Pool } from './pool.ts'
+import { namesOf } from './names.ts'
+import { openJournal } from './opening.ts'
+import { Pool } from './pool.ts'
 import type { DaemonPorts } from './ports.ts'
 import { Trash } from './trash.ts'
+import { HostUsers } from './users.ts'
 
 export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
 /** Events after which shell completion offers other names. */
@@ -34,9 +37,6 @@ const RENAMING: readonly EventType[] = [
 ]
 const START_TIMEOUT_S = 120
 
-const blocksOf = (view: DecideView): IdBlock[] =>
-  Object.values(view.pool().context.users).map((user) => user.map)
-
 export class Daemon {
   readonly ports: DaemonPorts
   readonly bus = new Bus()
@@ -46,9 +46,7 @@ export class Daemon {
   readonly startedAt: number
   readonly hostLog: HostLog
   #stopSpool: (() => Promise<void>) | null = null
-  #usersSync: Promise<void> = Promise.resolve()
-  /** Id blocks of pools that were exported. */
-  readonly #away = new Map<string, IdBlock[]>()
+  readonly #users: HostUsers
   /** What is being done to a pool as a whole, by its name. */
   readonly #changing = new Map<string, Promise<unknown>>()
   #stopping = false
@@ -60,6 +58,7 @@ export class Daemon {
     this.hostLog = new HostLog(ports)
     this.startedAt = ports.clock.wall()
     this.#trash = new Trash(this)
+    this.#users = new HostUsers(ports, this.pools)
   }
 
   get stopping(): boolean {
@@ -97,35 +96,8 @@ export class Daemon {
     return first
   }
 
-  /**
-   * Id blocks of all pools but this one, as of now and with what is on its way to their logs: blocks are
-   * unique over all imported pools. Those of pools that were exported since are kept for their return.
-   */
   foreignBlocks(except: Pool): IdBlock[] {
-    const others = [...this.pools.values()].filter((pool) => pool !== except)
-    const away = [...this.#away].flatMap(([name, blocks]) => (name === except.name ? [] : blocks))
-    return [...away, ...others.flatMap((pool) => blocksOf(pool.journal.deciding))]
-  }
-
-  /** Brings the host's users in line with all pools. Effects wait for it. */
-  syncUsers(): Promise<void> {
-    const sync = async (): Promise<void> => {
-      const wanted = [...this.pools.values()].flatMap((pool) =>
-        Object.entries(pool.journal.states.pool().context.users).map(([name, { map }]) => ({
-          pool: pool.name,
-          name,
-          map,
-        })),
-      )
-      await this.ports.host.materialise.users(wanted)
-    }
-    this.#usersSync = this.#usersSync.then(sync, sync)
-    return this.#usersSync
-  }
-
-  /** The same where nobody waits for it: an effect that needs the users tries again. */
-  async #trySyncUsers(): Promise<void> {
-    await this.syncUsers().catch((error) => this.#warn(null, error, 'the users of the host are not in line'))
+    return this.#users.foreignBlocks(except)
   }
 
   #warn(pool: string | null, error: unknown, what: string): void {
@@ -226,13 +198,11 @@ export class Daemon {
     // Before the pool listens: its engine waits for the users that this makes.
     journal.listen((committed) => {
       const types = new Set(committed.stored.map((event) => event.type))
-      if (types.has('UserCreated') || types.has('UserDeleted')) void this.#trySyncUsers()
+      if (types.has('UserCreated') || types.has('UserDeleted')) void this.#users.trySync()
       if (RENAMING.some((type) => types.has(type))) this.#publishNames()
     })
     const own = { name, guid: facts?.guid ?? null, dataset, directory: `/${dataset}` }
-    const pool = new Pool(this.ports, own, journal, cache, () =>
-      this.#usersSync.catch(() => this.syncUsers()),
-    )
+    const pool = new Pool(this.ports, own, journal, cache, () => this.#users.prepared())
     try {
       if (journal.unavailable === null) await pool.begin()
     } catch (error) {
@@ -240,18 +210,18 @@ export class Daemon {
       throw error
     }
     this.pools.set(name, pool)
-    this.#away.delete(name)
+    this.#users.arrived(name)
     return pool
   }
 
   async #drop(pool: Pool): Promise<void> {
     this.pools.delete(pool.name)
-    this.#away.set(pool.name, blocksOf(pool.journal.states))
+    this.#users.left(pool)
     await pool.detach()
   }
 
   async #open(pool: Pool, autostart: boolean, asked: Asked): Promise<void> {
-    await this.#trySyncUsers()
+    await this.#users.trySync()
     if (pool.journal.unavailable !== null) {
       this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
       return
@@ -259,7 +229,8 @@ export class Daemon {
     for (const report of this.#early.values()) if (report.pool === pool.name) pool.report(report)
     const { previous } = await pool.ready(asked)
     this.problems.delete(pool.name)
-    this.#noteSharedIds(pool)
+    const shared = this.#users.shared(pool)
+    if (shared !== null) this.problems.set(`${pool.name} ids`, shared)
     this.#publishNames()
     const { states, store } = pool.journal
     const rest = previous === 'daemon-died' ? await remaining(states, store) : null
@@ -267,21 +238,6 @@ export class Daemon {
     // An empty plan is one, too: the next daemon must not make another.
     if (rest === null) await pool.journal.note('pool', { type: 'AutostartPlanned', cts })
     if (cts.length > 0) pool.inBackground('autostart was interrupted', () => this.#autostart(pool, cts))
-  }
-
-  /** A pool from elsewhere may bring ids that are taken here: its containers run, and the admin is told. */
-  #noteSharedIds(pool: Pool): void {
-    const foreign = this.foreignBlocks(pool)
-    const shared = Object.entries(pool.journal.states.pool().context.users)
-      .filter(([, { map }]) =>
-        foreign.some(({ first, count }) => first < map.first + map.count && map.first < first + count),
-      )
-      .map(([name]) => name)
-    if (shared.length > 0)
-      this.problems.set(
-        `${pool.name} ids`,
-        `users that share host ids with another pool: ${shared.join(', ')}`,
-      )
   }
 
   async #autostart(pool: Pool, cts: readonly string[]): Promise<void> {
@@ -377,7 +333,7 @@ export class Daemon {
     await this.ports.host.materialise
       .forgetPool(name)
       .catch((error) => this.#warn(name, error, 'derived state was left behind'))
-    await this.#trySyncUsers()
+    await this.#users.trySync()
     this.problems.delete(name)
     this.problems.delete(`${name} ids`)
     this.#publishNames()
@@ -385,15 +341,7 @@ export class Daemon {
   }
 
   #publishNames(): void {
-    const pools = [...this.pools.values()]
-    this.ports.publishNames({
-      ct: pools.flatMap((pool) => pool.containers().map(ctidOf)),
-      pool: pools.map((pool) => pool.name),
-      repo: [
-        ...new Set(pools.flatMap((pool) => Object.keys(pool.journal.states.pool().context.repositories))),
-      ],
-      user: [...new Set(pools.flatMap((pool) => Object.keys(pool.journal.states.pool().context.users)))],
-    })
+    this.ports.publishNames(namesOf([...this.pools.values()]))
   }
 
   /** The daemon goes; containers stay. */

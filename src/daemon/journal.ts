@@ -126,35 +126,11 @@ export class Journal {
   #snapshot: Snapshot | null = null
   #replayFrom = 1
 
-  /**
-   * Confirms a start from a snapshot: folds the segment from its baselines up to the snapshot's position,
-   * aside, and compares (DESIGN D9). `pause` is called between slices.
-   * @returns streams whose state differs; empty when all is as it should be
-   */
-  async confirm(hash: (state: AnyState) => string, pause: () => Promise<void>): Promise<StreamId[]> {
+  /** The snapshot that the start began with, once: to be held against a replay. */
+  takeSnapshot(): { snapshot: Snapshot; replayFrom: number } | null {
     const snapshot = this.#snapshot
     this.#snapshot = null
-    if (!snapshot) return []
-    const aside = new Fold()
-    let next: number | null = this.#replayFrom
-    while (next !== null && next <= snapshot.position.seq) {
-      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({
-        from: next,
-        to: snapshot.position.seq,
-        limit: 500,
-      })
-      for (const event of slice.events) aside.apply(event)
-      next = slice.next
-      await pause()
-    }
-    const seated = new Fold()
-    for (const { stream, state } of snapshot.states)
-      if (state !== null) seated.seat(stream, state as Baseline)
-    const differs = ({ stream, state }: Snapshot['states'][number]): boolean => {
-      const [one, other] = [aside.states.of(stream), seated.states.of(stream)]
-      return state !== null && one !== null && other !== null && hash(one) !== hash(other)
-    }
-    return snapshot.states.filter(differs).map(({ stream }) => stream)
+    return snapshot && { snapshot, replayFrom: this.#replayFrom }
   }
 
   #seat(cached: Snapshot): number | null {
@@ -265,20 +241,13 @@ export class Journal {
   }
 
   #commit(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
-    const counts = new Map(before)
-    const stored = advanced.events.map((event, index): StoredEvent => {
-      const ver = (counts.get(event.stream) ?? 0) + 1
-      counts.set(event.stream, ver)
-      const seq = first + index
-      if (event.type === 'SessionOpened') this.#session = seq
-      return { ...event, seq, ver, s: this.#session }
-    })
-    for (const [stream, ver] of counts) this.#fold.versions.set(stream, ver)
     for (const [stream, state] of advanced.states) this.#fold.states.set(stream, state)
-    this.#fold.seq = first + advanced.events.length - 1
-    const committed: Committed = { ...advanced, first, stored }
-    for (const listener of this.#listeners) listener(committed)
-    return committed
+    const committed = this.#asStored(advanced, first, before)
+    for (const { stream, ver, seq } of committed.stored) {
+      this.#fold.versions.set(stream, ver)
+      this.#fold.seq = seq
+    }
+    return this.#tell(committed)
   }
 
   async #failed(
@@ -291,7 +260,8 @@ export class Journal {
       this.#mustReopen = true
       await this.#recover()
       const there = await this.#store.byId(advanced.events[0]?.id ?? '')
-      if (there) return this.#announce(advanced, there.seq, before)
+      // Recovery has folded it already.
+      if (there) return this.#tell(this.#asStored(advanced, there.seq, before))
     }
     if (error instanceof LogError && (error.code === 'E_LOG_READ_ONLY' || error.code === 'E_LOG_DAMAGED')) {
       this.#unavailable = error.message
@@ -299,15 +269,20 @@ export class Journal {
     throw error
   }
 
-  /** A batch that recovery found in the log: its states are folded already, its listeners are not told. */
-  #announce(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
+  /** The batch as it stands in the log. */
+  #asStored(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
     const counts = new Map(before)
     const stored = advanced.events.map((event, index): StoredEvent => {
       const ver = (counts.get(event.stream) ?? 0) + 1
       counts.set(event.stream, ver)
-      return { ...event, seq: first + index, ver, s: this.#session }
+      const seq = first + index
+      if (event.type === 'SessionOpened') this.#session = seq
+      return { ...event, seq, ver, s: this.#session }
     })
-    const committed: Committed = { ...advanced, first, stored }
+    return { ...advanced, first, stored }
+  }
+
+  #tell(committed: Committed): Committed {
     for (const listener of this.#listeners) listener(committed)
     return committed
   }

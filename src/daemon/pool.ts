@@ -22,15 +22,15 @@ import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { Engine } from './engine.ts'
 import { ctIdOf, ctidOf, streamOfCt } from './fold.ts'
-import { type Committed, Journal } from './journal.ts'
+import type { Committed, Journal } from './journal.ts'
+import { type OperationEnd, OperationEnds } from './operation-ends.ts'
 import { isPassing, patiently } from './patience.ts'
-import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
+import type { DaemonPorts, StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
 import { beginsReboot, RebootLimit } from './reboots.ts'
 import { recover, settle } from './recovery.ts'
 import { Upkeep } from './upkeep.ts'
 
-export type OperationEnd = { result: 'done' | 'failed' | 'undone' | 'in doubt'; error: string | null }
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
 const REPORT_GRACE_MS = 300
 /** Between two inits of a reboot a run is empty, too; a monitor that died in it is noticed after this long. */
@@ -61,7 +61,7 @@ export class Pool {
   readonly engine: Engine
   readonly upkeep: Upkeep
   readonly #ports: DaemonPorts
-  readonly #waiters = new Map<string, ((end: OperationEnd) => void)[]>()
+  readonly #ends: OperationEnds
   readonly #reports = new Map<string, HookReport>()
   readonly #reboots = new RebootLimit()
   readonly #watches = new Map<string, () => void>()
@@ -84,6 +84,7 @@ export class Pool {
     this.directory = facts.directory
     this.journal = journal
     this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => this.spec(stream), prepared })
+    this.#ends = new OperationEnds(journal)
     this.upkeep = new Upkeep(ports, journal, facts.dataset, cache)
     journal.listen((committed) => this.#onCommit(committed))
   }
@@ -275,11 +276,7 @@ export class Pool {
   }
 
   #onCommit(committed: Committed): void {
-    for (const { op, result, error } of committed.finished) this.#tell(op, { result, error })
-    for (const event of committed.stored) {
-      if (event.type !== 'EffectInDoubt' || event.op === undefined) continue
-      this.#tell(event.op, { result: 'in doubt', error: (event.data as { why: string }).why })
-    }
+    this.#ends.onCommit(committed)
     for (const requested of committed.requested) this.engine.start(requested)
     for (const [stream, state] of committed.states) {
       if (stream === 'pool') continue
@@ -291,11 +288,6 @@ export class Pool {
       }
       if (lifeOf(ct) === 'gone') this.#forget(ct)
     }
-  }
-
-  #tell(op: string, end: OperationEnd): void {
-    for (const tell of this.#waiters.get(op) ?? []) tell(end)
-    this.#waiters.delete(op)
   }
 
   /** What happened while the operation was open and had to wait for its end. */
@@ -322,31 +314,8 @@ export class Pool {
   }
 
   /** Resolves when the operation ends; at once when it is not open any more. */
-  async ended(op: string, stream: StreamId): Promise<OperationEnd> {
-    const open = this.journal.states.of(stream)?.context.op
-    if (open?.id !== op) return await this.endOf(op, stream)
-    if (open.pending?.inDoubt) return { result: 'in doubt', error: open.pending.inDoubt }
-    return await new Promise((resolve) => {
-      this.#waiters.set(op, [...(this.#waiters.get(op) ?? []), resolve])
-    })
-  }
-
-  /** How an operation that is over ended, out of the log. */
-  async endOf(op: string, stream: StreamId): Promise<OperationEnd> {
-    let to: number | null = this.journal.head().seq
-    while (to !== null && to > 0) {
-      const slice: Awaited<ReturnType<Journal['read']>> = await this.journal.read({
-        from: 1,
-        to,
-        stream,
-        limit: 500,
-        reverse: true,
-      })
-      const end = slice.events.find((event) => event.op === op && event.type === 'OperationFinished')
-      if (end) return end.data as OperationEnd
-      to = slice.next
-    }
-    return { result: 'failed', error: 'the operation is not in the log' }
+  ended(op: string, stream: StreamId): Promise<OperationEnd> {
+    return this.#ends.of(op, stream)
   }
 
   /** Settles an open intent: fence, probe, and what follows. */
@@ -370,34 +339,10 @@ export class Pool {
     for (const stop of this.#watches.values()) stop()
     this.#watches.clear()
     this.engine.stop()
-    const error = 'osctld ended before the operation did; it goes on when osctld is back'
-    for (const op of [...this.#waiters.keys()]) this.#tell(op, { result: 'in doubt', error })
+    this.#ends.giveUp('osctld ended before the operation did; it goes on when osctld is back')
     await Promise.all([...this.#background])
     await this.upkeep.save().catch(() => {})
     await this.upkeep.stop()
     await this.journal.close()
   }
-}
-
-/** A journal on the pool's log, folded, and the cache that its folding began with. */
-export async function openJournal(
-  ports: DaemonPorts,
-  pool: string,
-  dataset: string,
-  create: boolean,
-): Promise<{ journal: Journal; cache: StateCache | null }> {
-  const store = await ports.openPoolLog(pool, dataset, { create })
-  const journal = new Journal(store, mintOf(ports))
-  const cache = await ports.openCache(pool, dataset).catch(() => null)
-  const opened = await journal
-    .open(async (head) => (cache ? await cache.load(head) : null))
-    .catch(async (error) => {
-      await Promise.all([store.close(), cache?.close()])
-      throw error
-    })
-  for (const { seq, segment, what } of opened.damage) {
-    ports.logger.error({ pool, seq, segment }, `the log is damaged: ${what}`)
-  }
-  for (const note of opened.notes) ports.logger.warn({ pool }, `log: ${note}`)
-  return { journal, cache }
 }

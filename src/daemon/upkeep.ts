@@ -16,6 +16,7 @@ import type { Head } from '../events/types/envelope.ts'
 import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import { baselineOf, canonical } from '../machines/baseline.ts'
+import { confirmSnapshot } from './confirm.ts'
 import type { AnyState } from './fold.ts'
 import { streamOfCt } from './fold.ts'
 import type { Journal } from './journal.ts'
@@ -139,7 +140,9 @@ export class Upkeep {
   /** Holds a start from snapshots against a replay from the baselines. */
   async confirm(): Promise<void> {
     const { clock, logger } = this.#ports
-    const differing = await this.#journal.confirm(stateHash, () => clock.sleep(1, this.#abort.signal))
+    const differing = await confirmSnapshot(this.#journal, stateHash, () =>
+      clock.sleep(1, this.#abort.signal),
+    )
     if (differing.length === 0) return
     logger.error(
       { dataset: this.#dataset, streams: differing },
