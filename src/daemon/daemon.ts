@@ -244,7 +244,7 @@ export class Daemon {
     const width = pool.journal.states.pool().context.config.parallelStart
     await inParallel(cts, width, async (id) => {
       if (this.#stopping) return
-      await this.startCt(pool, id, 'autostart').catch((error) =>
+      await this.#startCt(pool, id).catch((error) =>
         this.ports.logger.warn(
           { pool: pool.name, ct: pool.ctid(id), error: String(error) },
           'a container did not start',
@@ -253,16 +253,11 @@ export class Daemon {
     })
   }
 
-  /** Starts a container in the daemon's own name. */
-  async startCt(pool: Pool, id: string, actor: 'autostart' | 'recovery'): Promise<void> {
+  async #startCt(pool: Pool, id: string): Promise<void> {
     const ctid = ctidOf(pool.journal.states.ct(id))
-    const asked = this.asked(actor, 'ct start', { id: ctid })
-    const command = {
-      type: 'ct.start',
-      ctid,
-      run: this.ports.ids.ulid(),
-      timeoutSeconds: START_TIMEOUT_S,
-    } as const
+    const asked = this.asked('autostart', 'ct start', { id: ctid })
+    const run = this.ports.ids.ulid()
+    const command = { type: 'ct.start', ctid, run, timeoutSeconds: START_TIMEOUT_S } as const
     await this.bus.run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
   }
 
