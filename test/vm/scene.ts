@@ -71,12 +71,12 @@ export class Scene implements AsyncDisposable {
   }
 
   daemonPid(): Promise<string> {
-    return this.machine.waitUntilSucceeds('pgrep -o -f /osctld')
+    return this.machine.waitUntilSucceeds('pgrep -o -f osctld.cjs')
   }
 
   /** The daemon of the beginning answers. */
   async daemonLives(): Promise<void> {
-    assert.equal(await this.sh('osctl ping && pgrep -o -f /osctld'), `pong\n${this.#daemon}`)
+    assert.equal(await this.sh('osctl ping && pgrep -o -f osctld.cjs'), `pong\n${this.#daemon}`)
   }
 
   /** To be called after the test itself restarted osctld. */

@@ -233,11 +233,8 @@ async function inspected(daemon: Daemon, file: string) {
   try {
     return await daemon.ports.host.images.inspect(file)
   } catch (error) {
-    throw new CallError(
-      'failed',
-      'E_BAD_IMAGE',
-      `${file}: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    const message = error instanceof Error ? error.message : String(error)
+    throw new CallError('failed', 'E_BAD_IMAGE', message.includes(file) ? message : `${file}: ${message}`)
   }
 }
 

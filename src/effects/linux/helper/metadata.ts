@@ -39,9 +39,8 @@ async function readYaml<T>(outer: Outer, name: string, schema: z.ZodType<T>): Pr
   try {
     value = parse(text, { maxAliasCount: 50, logLevel: 'silent' })
   } catch (error) {
-    throw badImage(
-      `${outer.file}: ${name} is not YAML: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
+    throw badImage(`${outer.file}: ${name} is not YAML: ${reason}`)
   }
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
