@@ -64,6 +64,8 @@ export class Pool {
   readonly #ends: OperationEnds
   readonly #reports = new Map<string, HookReport>()
   readonly #reboots = new RebootLimit()
+  /** Containers whose run may have ended while their operation was open, or made it fail. */
+  readonly #emptied = new Set<string>()
   readonly #watches = new Map<string, () => void>()
   readonly #background = new Set<Promise<void>>()
   readonly #abort = new AbortController()
@@ -244,7 +246,7 @@ export class Pool {
       const ct = this.journal.states.ct(id)
       const sum = this.#reboots.sum(id)
       if (sum) await this.#append(ct, () => [sum])
-      await this.#lookAt(this.journal.states.ct(id))
+      await this.#lookForNews(this.journal.states.ct(id))
     })
   }
 
@@ -255,8 +257,18 @@ export class Pool {
       if (lifeOf(this.journal.states.ct(id)) === 'rebooting')
         await this.#ports.clock.sleep(REBOOT_GRACE_MS, this.#abort.signal)
       const ct = this.journal.states.ct(id)
-      if (shouldRun(ct)) await this.#lookAt(ct)
+      if (ct.context.op) this.#emptied.add(id)
+      else if (shouldRun(ct)) await this.#lookForNews(ct)
     })
+  }
+
+  /** As `#lookAt`, and a container that is as the log says is not worth an event. */
+  async #lookForNews(ct: CtState): Promise<void> {
+    const facts = await look(this.#ports.host, this.name, ct, this.#reports.get(ctIdOf(ct)) ?? null)
+    const [first] = facts
+    const isOld =
+      facts.length === 1 && first?.type === 'CtAdopted' && first.frozen === (lifeOf(ct) === 'frozen')
+    if (!isOld) await this.#append(ct, (now) => (isSame(now, ct) ? facts : []))
   }
 
   /** Keeps exactly the running containers watched. */
@@ -282,16 +294,20 @@ export class Pool {
       if (stream === 'pool') continue
       const ct = state as CtState
       this.#watch(ct)
-      if (ct.context.op === null) this.#afterOperation(ct)
-      if (committed.finished.some((end) => end.stream === stream)) {
+      const ends = committed.finished.filter((end) => end.stream === stream)
+      if (ends.length > 0) {
         this.inBackground('an abandoned effect could not be fenced', () => this.engine.abandon(stream))
       }
+      if (ct.context.op === null && ends.some(({ result }) => result !== 'done'))
+        this.#emptied.add(ctIdOf(ct))
+      if (ct.context.op === null) this.#afterOperation(ct)
       if (lifeOf(ct) === 'gone') this.#forget(ct)
     }
   }
 
   /** What happened while the operation was open and had to wait for its end. */
   #afterOperation(ct: CtState): void {
+    const isSuspect = this.#emptied.delete(ctIdOf(ct))
     if (!shouldRun(ct)) return
     const { host } = this.#ports
     if (factsOfBoot(ct, host.bootId()).length > 0) {
@@ -300,6 +316,10 @@ export class Pool {
       })
       return
     }
+    if (isSuspect)
+      this.inBackground('a container could not be looked at', () =>
+        this.#lookForNews(this.journal.states.ct(ctIdOf(ct))),
+      )
     const report = this.#reports.get(ctIdOf(ct))
     const { run } = ct.context
     if (!report || report.run !== run?.name) return
