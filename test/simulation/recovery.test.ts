@@ -183,6 +183,19 @@ describe('While an operation is open', () => {
     })
   }
 
+  it('a container that dies unseen, with its daemon down as well, is noticed when the operation fails', async () => {
+    const world = await scene()
+    await running(world, 'a')
+    await world.must('ct.freeze', { id: 'a' })
+    world.plan = killAt('lxc.inspect')
+    world.send('ct.unfreeze', { id: 'a' })
+    await world.wait(() => !world.isUp, 'the daemon does not die')
+    inside(world, 'a', 'crash')
+    await backUp(world)
+    await assertWell(world)
+    assert.equal(await stateOf(world, 'a'), 'stopped')
+  })
+
   it('a kill takes it over, and its late outcome changes nothing', async () => {
     const world = await scene()
     await running(world, 'a')

@@ -23,6 +23,7 @@ const FOUND = [
   100_500n,
   101_463n,
   201_894n,
+  302_027n,
 ] as const
 
 async function lives(seed: bigint): Promise<void> {
