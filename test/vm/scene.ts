@@ -8,6 +8,8 @@ import { type BootOptions, boot, createDisk, type Machine, scratch } from './dri
 
 export const MINUTE = 60_000
 const OSCTL_TIMEOUT_MS = 3 * MINUTE
+/** On a busy host the emulated timer may be late for the kernel's check of it, which panics then. */
+const KERNEL = 'no_timer_check panic=1'
 
 export class Scene implements AsyncDisposable {
   readonly machine: Machine
@@ -23,7 +25,8 @@ export class Scene implements AsyncDisposable {
   static async boot(sizes: readonly number[], options: BootOptions = {}): Promise<Scene> {
     const dir = options.dir ?? scratch()
     const disks = sizes.map((size, i) => createDisk(`${dir}/disk${i}.img`, size))
-    const machine = boot({ ...options, dir, disks: [...disks, ...(options.disks ?? [])] })
+    const append = `${KERNEL} ${options.append ?? ''}`
+    const machine = boot({ ...options, dir, append, disks: [...disks, ...(options.disks ?? [])] })
     const scene = new Scene(machine, dir)
     try {
       await machine.waitForBoot()
