@@ -44,7 +44,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'what is pure, parsers, protocol, the contract of every port',
     files: 'test/unit/**/*.test.ts',
     budget: 90,
-    limit: 240,
+    limit: 420,
   },
   {
     name: 'simulation',
@@ -59,7 +59,7 @@ export const LAYERS: readonly Layer[] = [
     files: 'test/native/**/*.test.ts',
     prepare: [debian('lxc', 'uidmap', 'zstd')],
     budget: 60,
-    limit: 180,
+    limit: 120,
     root: true,
     concurrency: 1,
   },
