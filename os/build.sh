@@ -13,7 +13,7 @@
 #
 # The last one is redone only when its inputs changed: their digest is the image's BUILD_ID. The three files appear
 # by rename when all are complete, os/out/build-id last, so a build that is interrupted or fails leaves the previous
-# ones as they were. Two builds at once: the second waits.
+# ones as they were. Two builds at once do not disturb each other: what both need is made once.
 #
 # The layers are joined by a read-only overlay mount in a mount namespace of its own: nothing is copied, and nothing
 # stays mounted however this ends.
@@ -59,10 +59,29 @@ case $FLAVOUR in
     *) die "unknown kernel flavour $FLAVOUR (cloud-amd64, amd64 or rt-amd64)" ;;
 esac
 
+# Lays the last layer, and packs all of them if anything changed.
+last_stage() {
+    local stage=$WORK/stage build_id file
+    root_stage "$stage"
+    build_id=$(key "$KERNEL" "$BASE" "$INITRD" "$IMAGES" "$(root_digest "$stage")")
+    if [ "$(cat "$OUT/build-id" 2>/dev/null)" = "$build_id" ] && [ -e "$OUT/root.squashfs" ]; then
+        say "nothing changed since build $build_id ($((SECONDS - BEGIN)) s)"
+        return 0
+    fi
+    root_release "$stage" "$build_id"
+    rm -f "$OUT"/*.new
+    step "root $build_id" root_pack "$stage" "$OUT/root.squashfs.new"
+    cp "$KERNEL/vmlinuz" "$OUT/vmlinuz.new"
+    cp "$INITRD/initrd" "$OUT/initrd.new"
+    rm -f "$OUT/build-id"
+    for file in vmlinuz initrd root.squashfs; do mv "$OUT/$file.new" "$OUT/$file"; done
+    echo "$build_id" >"$OUT/build-id"
+    say "build $build_id in $((SECONDS - BEGIN)) s: $(cd "$OUT" && du -h vmlinuz initrd root.squashfs | awk '{ print $2, $1 }' | xargs)"
+}
+
 BEGIN=$SECONDS
 need mmdebstrap squashfs-tools cpio zstd xz-utils kmod util-linux gpg
 take_lock
-trap 'rm -rf --one-file-system "$CACHE"/tmp/*' EXIT
 archive_open
 
 KERNEL=$(cached kernel "$(kernel_key)" kernel_build)
@@ -72,20 +91,5 @@ IMAGES=$("$OS_DIR/images/build.sh" --print-path)
 [ "$(cat "$KERNEL/zfs-version")" = "$(base_version zfsutils-linux)" ] ||
     die "the archive changed between two stages (ZFS module and tools differ): run again with --refresh"
 
-stage=$CACHE/tmp/stage
-root_stage "$stage"
-build_id=$(key "$KERNEL" "$BASE" "$INITRD" "$IMAGES" "$(root_digest "$stage")")
-if [ "$(cat "$OUT/build-id" 2>/dev/null)" = "$build_id" ] && [ -e "$OUT/root.squashfs" ]; then
-    say "nothing changed since build $build_id ($((SECONDS - BEGIN)) s)"
-    exit 0
-fi
-root_release "$stage" "$build_id"
 mkdir -p "$OUT"
-rm -f "$OUT"/*.new
-step "root $build_id" root_pack "$stage" "$OUT/root.squashfs.new"
-cp "$KERNEL/vmlinuz" "$OUT/vmlinuz.new"
-cp "$INITRD/initrd" "$OUT/initrd.new"
-rm -f "$OUT/build-id"
-for file in vmlinuz initrd root.squashfs; do mv "$OUT/$file.new" "$OUT/$file"; done
-echo "$build_id" >"$OUT/build-id"
-say "build $build_id in $((SECONDS - BEGIN)) s: $(cd "$OUT" && du -h vmlinuz initrd root.squashfs | awk '{ print $2, $1 }' | xargs)"
+alone "out-$(key "$OUT")" last_stage

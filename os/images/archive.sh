@@ -16,7 +16,7 @@ image_epoch() { date -d "$(sed -n 's/^Date: //p' "$CACHE"/apt/state/lists/*_"$SU
 
 # image_add REPOSITORY ROOT DISTRIBUTION VERSION: consumes ROOT.
 image_add() {
-    local repository=$1 root=$2 distribution=$3 version=$4 epoch work=$CACHE/tmp/image
+    local repository=$1 root=$2 distribution=$3 version=$4 epoch work=$WORK/image
     local dir=$repository/v1/$VENDOR/$VARIANT/$ARCH/$distribution/$version
     epoch=$(image_epoch)
     rm -rf "$work"

@@ -41,10 +41,10 @@ images_key() {
 
 images_build() {
     local repository=$1$REPOSITORY
-    busybox_root "$CACHE/tmp/image-root"
-    image_add "$repository" "$CACHE/tmp/image-root" busybox "$(version_of busybox-static | sed 's/^[0-9]*://; s/-.*//')"
-    debian_root "$CACHE/tmp/image-root"
-    image_add "$repository" "$CACHE/tmp/image-root" debian 13
+    busybox_root "$WORK/image-root"
+    image_add "$repository" "$WORK/image-root" busybox "$(version_of busybox-static | sed 's/^[0-9]*://; s/-.*//')"
+    debian_root "$WORK/image-root"
+    image_add "$repository" "$WORK/image-root" debian 13
     repository_index "$repository"
 }
 

@@ -3,7 +3,7 @@
 # image for tests and for trying things out.
 
 busybox_root() {
-    local root=$1 work=$CACHE/tmp/busybox-deb applet
+    local root=$1 work=$WORK/busybox-deb applet
     rm -rf "$root" "$work"
     mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,run,mnt,root,tmp,var/log,var/tmp,etc/network} "$work"
     (cd "$work" && archive_apt get download busybox-static && dpkg-deb -x busybox-static_*.deb .)

@@ -18,7 +18,14 @@ own_mirror() {
         2>/dev/null | awk -v suite="$wanted" '$2 == suite && $3 == "main" { print $1; exit }'
 }
 
+# archive_open: see above. Sets SOURCES and KEYRING.
 archive_open() {
+    KEYRING=
+    SOURCES=$CACHE/apt/sources.list
+    alone apt archive_prepare
+}
+
+archive_prepare() {
     local codename mirror security components='main contrib'
     codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
     mirror=${DEBIAN_MIRROR:-$(own_mirror "$codename")}
@@ -26,7 +33,6 @@ archive_open() {
     [ -n "$mirror" ] || die "no Debian mirror in this machine's apt configuration; set DEBIAN_MIRROR=http://…/debian"
 
     need debian-archive-keyring
-    KEYRING=
     archive_keyring
     if [ -z "$KEYRING" ]; then
         apt_quietly update && apt_quietly install --yes debian-archive-keyring
@@ -35,7 +41,6 @@ archive_open() {
     fi
 
     mkdir -p "$CACHE/apt"
-    SOURCES=$CACHE/apt/sources.list
     {
         echo "deb [signed-by=$KEYRING] $mirror $SUITE $components"
         echo "deb [signed-by=$KEYRING] $mirror $SUITE-updates $components"
@@ -89,11 +94,11 @@ versions_of() {
     answer=$CACHE/apt/answers/$(key "$(cat "$SOURCES")" "$*")
     if [ ! -s "$answer" ]; then
         mkdir -p "$CACHE/apt/answers"
-        archive_apt get --simulate --no-install-recommends install "$@" >"$answer.new" 2>&1 ||
-            die "Debian 13 cannot install $*: $(grep '^E:' "$answer.new" | tail -n 1)"
-        awk '$1 == "Inst" { print $2, $3 }' "$answer.new" | tr -d '(' | sort >"$answer.sorted"
-        rm "$answer.new"
-        mv "$answer.sorted" "$answer"
+        archive_apt get --simulate --no-install-recommends install "$@" >"$answer.$BASHPID" 2>&1 ||
+            die "Debian 13 cannot install $*: $(grep '^E:' "$answer.$BASHPID" | tail -n 1)"
+        awk '$1 == "Inst" { print $2, $3 }' "$answer.$BASHPID" | tr -d '(' | sort >"$answer.$BASHPID.sorted"
+        rm "$answer.$BASHPID"
+        mv "$answer.$BASHPID.sorted" "$answer"
     fi
     cat "$answer"
 }

@@ -1,13 +1,14 @@
 # shellcheck shell=bash
-# What every build script of os/ shares: where the cache is, one build at a time, steps with their times, and a
-# result that is either complete or absent.
+# What every build script of os/ shares: where the cache is, a work directory, steps with their times, and results
+# that are either complete or absent.
 #
 # The cache lies outside the tree, so that a fresh clone and a test run reuse what was built before. An entry is a
-# directory CACHE/<kind>/<key>; the key names everything the entry was made from, so an entry is never changed,
-# only added and, when three newer ones of its kind exist, removed.
+# directory CACHE/<kind>/<key>; the key names everything the entry was made from, so an entry is never changed, only
+# added and, when three newer ones of its kind exist, removed. Two processes that want the same missing entry: one
+# makes it, the other waits.
 #
-# A crash (or Ctrl-C) in the middle leaves a directory in CACHE/tmp and nothing else: entries appear by rename.
-# The next build, which holds the lock and so knows that nobody works there, removes it.
+# A crash (or Ctrl-C) in the middle leaves a directory in CACHE/tmp and nothing else: entries appear by rename. Its
+# owner held a lock on it, so the next build can tell that it is an orphan, and removes it.
 
 OS_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TOP_DIR=$(dirname "$OS_DIR")
@@ -21,19 +22,37 @@ shopt -s inherit_errexit
 say() { printf 'os: %s\n' "$*" >&2; }
 die() { printf 'os: error: %s\n' "$*" >&2; exit 1; }
 
-# One build at a time on this machine, whichever checkout it comes from. Called first by every entry script; a
-# script started by another one inherits the lock (and its file descriptor) and does not take it again.
+# take_lock: makes WORK, this process's directory for what is under way, locked while it lives. A script started by
+# another one works in the other's.
 take_lock() {
-    [ -z "${OS_BUILD_LOCKED:-}" ] || return 0
-    mkdir -p "$CACHE"
-    exec 9>>"$CACHE/lock"
-    if ! flock --nonblock 9; then
-        say "another build is running; waiting for it"
-        flock 9
-    fi
-    export OS_BUILD_LOCKED=1
-    rm -rf --one-file-system "$CACHE/tmp"
+    local orphan
+    [ -z "${WORK:-}" ] || return 0
     mkdir -p "$CACHE/tmp"
+    exec 7<"$CACHE/tmp"
+    flock 7
+    for orphan in "$CACHE"/tmp/*; do
+        if [ -e "$orphan" ] && flock --nonblock "$orphan" true; then rm -rf --one-file-system "$orphan"; fi
+    done
+    WORK=$(mktemp -d "$CACHE/tmp/XXXXXX")
+    exec 9<"$WORK"
+    flock 9
+    exec 7<&-
+    export WORK
+    trap 'rm -rf --one-file-system "$WORK"' EXIT
+}
+
+# alone NAME COMMAND…: runs it while nobody else runs something under the same name.
+alone() {
+    local name=$1 fd
+    shift
+    mkdir -p "$CACHE"
+    exec {fd}>>"$CACHE/$name.lock"
+    if ! flock --nonblock "$fd"; then
+        say "$name: another build is at it; waiting"
+        flock "$fd"
+    fi
+    "$@"
+    exec {fd}>&-
 }
 
 # step NAME COMMAND…: runs it with its output in a log, tells how long it took, shows the log's end if it failed.
@@ -46,7 +65,7 @@ step() {
     say "$name …"
     # Not `if ( … )`: bash ignores `set -e` in what an `if` tests.
     set +e
-    (set -e; "$@") 9>&- </dev/null >"$log" 2>&1
+    (set -e; "$@") 9<&- </dev/null >"$log" 2>&1
     status=$?
     set -e
     if [ "$status" != 0 ]; then
@@ -64,17 +83,23 @@ recipe() { declare -f "$@"; }
 
 # cached KIND KEY FUNCTION: prints the entry's path, calling FUNCTION <empty dir> to make it if it is missing.
 cached() {
-    local kind=$1 name=$2 make=$3 entry=$CACHE/$1/$2 work
-    if [ ! -d "$entry" ]; then
-        work=$CACHE/tmp/$kind
-        mkdir -p "$work" "$CACHE/$kind"
-        step "$kind $name" "$make" "$work"
-        mv -T "$work" "$entry"
-    fi
+    local entry=$CACHE/$1/$2
+    if [ ! -d "$entry" ]; then alone "$1" cache_make "$@" >&2; fi
     touch "$entry"
-    # shellcheck disable=SC2012  # names of entries are ours: no newline in them
-    ls -dt "$CACHE/$kind"/*/ | tail -n +4 | while read -r old; do rm -rf --one-file-system "$old"; done
     printf '%s\n' "$entry"
+}
+
+cache_make() {
+    local kind=$1 name=$2 make=$3 old
+    if [ -d "$CACHE/$kind/$name" ]; then return 0; fi
+    mkdir -p "$CACHE/$kind" "$WORK/$kind"
+    step "$kind $name" "$make" "$WORK/$kind"
+    mv -T "$WORK/$kind" "$CACHE/$kind/$name"
+    # What was used within the hour may still be in use.
+    find "$CACHE/$kind" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn | tail -n +4 | cut -d' ' -f2- |
+        while read -r old; do
+            find "$old" -maxdepth 0 -mmin +60 -exec rm -rf --one-file-system {} +
+        done
 }
 
 # inside ROOT COMMAND…: runs it in ROOT with /proc, in namespaces of its own, so that nothing of it stays behind.

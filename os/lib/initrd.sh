@@ -8,7 +8,7 @@ initrd_key() {
 }
 
 initrd_build() {
-    local out=$1 root=$CACHE/tmp/initrd-root version
+    local out=$1 root=$WORK/initrd-root version
     version=$(cat "$KERNEL/version")
     mkdir -p "$root"/{bin,dev,proc,sys,run,etc,newroot,"usr/lib/modules/$version"}
     ln -s usr/lib "$root/lib"
@@ -26,7 +26,7 @@ initrd_build() {
 # initrd_modules FROM TO: copies the listed modules and whatever they depend on. (modprobe looks below lib/ or usr/lib/
 # of a root, depending on its version; the links make it one.)
 initrd_modules() {
-    local from=$1 to=$2 view=$CACHE/tmp/modules-view version pattern file
+    local from=$1 to=$2 view=$WORK/modules-view version pattern file
     version=$(basename "$from")
     mkdir -p "$view/usr"
     ln -sfn "$KERNEL/usr/lib" "$view/usr/lib"

@@ -13,7 +13,7 @@ KERNEL_RECIPE=1
 kernel_key() { key "$FLAVOUR" "$(version_of "linux-image-$FLAVOUR")" "$(version_of zfs-dkms)" "$KERNEL_RECIPE"; }
 
 kernel_build() {
-    local out=$1 root=$CACHE/tmp/kernel-root version
+    local out=$1 root=$WORK/kernel-root version
     debootstrap "$root" "${SLIM[@]}" --include="linux-image-$FLAVOUR,linux-headers-$FLAVOUR,zfs-dkms,kmod"
     version=$(basename "$root"/lib/modules/*)
     ls "$root/lib/modules/$version/updates/dkms"/zfs.ko* || { echo "DKMS built no zfs module"; return 1; }

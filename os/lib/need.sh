@@ -10,6 +10,11 @@ need() {
     [ ${#missing[@]} -eq 0 ] && return 0
     command -v apt-get >/dev/null || die "this needs Debian packages (${missing[*]}), and there is no apt-get here"
     [ "$(id -u)" = 0 ] || die "missing Debian packages: ${missing[*]} (run as root, or: apt-get install ${missing[*]})"
+    alone packages need_install "${missing[@]}"
+}
+
+need_install() {
+    local missing=("$@")
     say "installing Debian packages: ${missing[*]}"
     apt_quietly update || die "apt-get update failed: is the Debian archive reachable?"
     apt_quietly install --yes --no-install-recommends "${missing[@]}" || die "cannot install: ${missing[*]}"

@@ -78,7 +78,7 @@ END
 }
 
 root_pack() {
-    local stage=$1 out=$2 merged=$CACHE/tmp/merged
+    local stage=$1 out=$2 merged=$WORK/merged
     mkdir -p "$merged"
     rm -f "$out"
     unshare --mount sh -euc '

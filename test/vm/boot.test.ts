@@ -3,17 +3,38 @@
  * os/out, in QEMU. Each machine is booted once and asked many things, because booting is what costs time.
  */
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { boot, CommandError, createDisk, scratch } from './driver.ts'
 import { serveDirectory } from './driver-http.ts'
 
 const IMAGE = join(import.meta.dirname, '..', '..', 'os', 'out')
+/** What os/README.md promises to be enough. */
+const MINIMUM_MIB = 1024
+
+/** A key pair: the private key as ssh reads it from a file, the public one as it stands in authorized_keys. */
+function sshKey(): { privateKey: string; publicKey: string } {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const point = pair.publicKey.export({ format: 'der', type: 'spki' }).subarray(-65)
+  const fields = [Buffer.from('ecdsa-sha2-nistp256'), Buffer.from('nistp256'), point].flatMap((field) => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(field.length)
+    return [length, field]
+  })
+  return {
+    privateKey: pair.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    publicKey: `ecdsa-sha2-nistp256 ${Buffer.concat(fields).toString('base64')} test`,
+  }
+}
 
 test('the image boots from a disk, with its services up, and powers off', async (t) => {
   const dir = scratch()
   const disk = createDisk(join(dir, 'disk.img'), 4)
-  await using vm = boot({ dir, disks: [disk], append: 'osctl.hostname=node1 osctl.hostid=0badcafe' })
+  const key = sshKey()
+  const keys = Buffer.from(`${key.publicKey}\n`).toString('base64')
+  const append = `osctl.hostname=node1 osctl.hostid=0badcafe osctl.sshkeys=${keys}`
+  await using vm = boot({ dir, disks: [disk], append, memoryMiB: MINIMUM_MIB })
   t.diagnostic(`test shell after ${(await vm.waitForBoot()).toFixed(1)} s`)
 
   await t.test('the driver returns output byte by byte, statuses, and limits', async () => {
@@ -36,6 +57,11 @@ test('the image boots from a disk, with its services up, and powers off', async 
     await vm.succeeds('ping -c 1 -W 5 10.0.2.2')
     assert.match(await vm.succeeds('readlink /proc/1/exe'), /\/runit$/)
     await vm.succeeds('! sshd -T | grep -i "^passwordauthentication yes"')
+    await vm.writeFile('/tmp/key', key.privateKey)
+    await vm.succeeds('chmod 600 /tmp/key')
+    const ssh = 'ssh -o StrictHostKeyChecking=no -o BatchMode=yes'
+    assert.match(await vm.succeeds(`${ssh} -i /tmp/key root@127.0.0.1 id -u`), /^0$/m)
+    await vm.fails(`${ssh} -o PubkeyAuthentication=no root@127.0.0.1 true`)
     assert.match(await vm.succeeds('passwd --status root'), /^root L/)
     assert.match(await vm.succeeds('. /etc/os-release; echo $ID $BUILD_ID'), /^vpsadminos [0-9a-f]{16}$/)
   })
@@ -131,7 +157,7 @@ test('the root file system can come over HTTP, also when the transfer breaks', a
     response.write(Buffer.alloc(1000), () => response.destroy())
     return true
   })
-  await using vm = boot({ dir, root: `${server.url}/root.squashfs` })
+  await using vm = boot({ dir, root: `${server.url}/root.squashfs`, memoryMiB: MINIMUM_MIB })
   t.diagnostic(`test shell after ${(await vm.waitForBoot()).toFixed(1)} s`)
   assert.match(await vm.succeeds('dmesg'), /fetching http:\/\/10\.0\.2\.2:\d+\/root\.squashfs \(attempt 2\)/)
   assert.match(await vm.succeeds('cat /proc/cmdline'), /httproot=/)

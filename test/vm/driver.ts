@@ -242,6 +242,11 @@ export class Machine {
     }
   }
 
+  /** Writes a small file in the guest. */
+  async writeFile(path: string, content: string | Buffer): Promise<void> {
+    await this.succeeds(`base64 -d >'${path}' <<'END'\n${Buffer.from(content).toString('base64')}\nEND`)
+  }
+
   /** Cuts the power. */
   async kill(): Promise<void> {
     this.#shell?.destroy()
