@@ -72,11 +72,12 @@ function runChild(
   const [program = '', ...args] = argv
   const onTerminal = io.isTerminal(0)
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: 'inherit', env: { ...invocation.env, ...env } })
     const forward = (signal: NodeJS.Signals) => child.kill(signal)
     const leave = () => undefined
+    // Before the child is there: a signal right after its start would end osctl and leave the child behind.
     for (const signal of FROM_KEYBOARD) process.on(signal, onTerminal ? leave : forward)
     for (const signal of PASSED_ON) process.on(signal, forward)
+    const child = spawn(program, args, { stdio: 'inherit', env: { ...invocation.env, ...env } })
     const done = (status: number) => {
       for (const signal of FROM_KEYBOARD) process.off(signal, onTerminal ? leave : forward)
       for (const signal of PASSED_ON) process.off(signal, forward)
