@@ -187,7 +187,7 @@ describe('the daemon dies and the containers live', { timeout: 20 * MINUTE }, ()
       async () => /stopped/.test((await machine.run('osctl ct show -H -o state late')).output.toString()),
       10 * MINUTE,
     )
-    assert.match(await osctl('event ls --limit 100'), /EffectFenced/)
+    assert.match(await osctl('history'), /recovery stopped a leftover helper/)
     assert.match(await osctl('event verify --full'), /ok/)
     assert.equal(
       (await machine.succeeds('zfs list -H -o name -r tank/staging')).trim(),

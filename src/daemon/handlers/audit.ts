@@ -34,15 +34,18 @@ export function auditHandlers(daemon: Daemon): HandlersOf<AuditMethods> {
       const found = params.ct === undefined ? null : locateCt(daemon, params.ct)
       const pool = found?.pool ?? daemon.poolOr(params.pool)
       const { from, to, reverse, limit, types } = params
+      // Without a beginning or an end the newest are wanted, told in the order in which they happened.
+      const newest = !reverse && from === undefined && to === undefined
       const query = {
-        reverse,
+        reverse: reverse || newest,
         limit,
         ...(from === undefined ? {} : { from }),
         ...(to === undefined ? {} : { to }),
         ...(types === undefined ? {} : { types: types as Fact['type'][] }),
         ...(found === null ? {} : { stream: streamOfCt(found.ct) }),
       }
-      return (await ask(pool.journal.store, query)).map((event) => eventRow(pool, event))
+      const rows = (await ask(pool.journal.store, query)).map((event) => eventRow(pool, event))
+      return newest ? rows.reverse() : rows
     },
     'event.show': async ({ position }) => await show(daemon, position),
     'event.verify': async ({ pools, full }) =>
