@@ -35,7 +35,7 @@ export type Snapshot = {
 
 export type JournalListener = (committed: Committed) => void
 
-type InFlight = { readonly since: number; readonly done: Promise<unknown> }
+type InFlight = { readonly since: number; readonly done: Promise<unknown>; isOver: boolean }
 
 const APPEND_ATTEMPTS = 3
 
@@ -227,8 +227,7 @@ export class Journal {
       events: advanced.events,
       expected: expected as Partial<Record<StreamId, number>>,
     })
-    const flight: InFlight = { since: this.#mint.mono(), done: done.catch(() => null) }
-    this.#inFlight.add(flight)
+    const flight = this.#fly(done)
     if (this.#inFlight.size === 1) this.onBusy()
     try {
       const { first } = await done
@@ -238,6 +237,15 @@ export class Journal {
     } finally {
       this.#inFlight.delete(flight)
     }
+  }
+
+  #fly(done: Promise<unknown>): InFlight {
+    const over = (): void => {
+      flight.isOver = true
+    }
+    const flight: InFlight = { since: this.#mint.mono(), done: done.then(over, over), isOver: false }
+    this.#inFlight.add(flight)
+    return flight
   }
 
   #commit(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
@@ -299,9 +307,12 @@ export class Journal {
   }
 
   async #recoverOnce(): Promise<void> {
-    await Promise.all([...this.#inFlight].map((flight) => flight.done))
-    if (this.#mustReopen) await this.#reopen()
-    else await this.#catchUp()
+    // What begins meanwhile, a seal, is waited for as well: the layer is laid on a log that rests.
+    do {
+      await Promise.all([...this.#inFlight].map((flight) => flight.done))
+      if (this.#mustReopen) await this.#reopen()
+      else await this.#catchUp()
+    } while ([...this.#inFlight].some((flight) => !flight.isOver))
     this.#relay()
   }
 
@@ -357,12 +368,13 @@ export class Journal {
     const expected = Object.fromEntries(
       baselines.map(({ stream }) => [stream, this.#versions.get(stream) ?? 0]),
     )
-    if (this.#inFlight.size > 0) throw new LogError('E_LOG_CONFLICT', 'commits are on their way')
+    if (this.#inFlight.size > 0 || this.#poisoned) {
+      throw new LogError('E_LOG_CONFLICT', 'commits are on their way, or one has failed')
+    }
     for (const { stream } of baselines) this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     this.#poisoned = true
     const done = this.#store.seal(baselines, expected)
-    const flight: InFlight = { since: this.#mint.mono(), done: done.catch(() => null) }
-    this.#inFlight.add(flight)
+    const flight = this.#fly(done)
     try {
       await done
     } finally {

@@ -281,6 +281,10 @@ export class Pool {
         id,
         this.#ports.host.watchRun(refOf(this.name, ct), () => this.#onEmpty(id)),
       )
+      // It may have ended before anybody watched.
+      this.inBackground('a container could not be looked at', () =>
+        this.#lookForNews(this.journal.states.ct(id)),
+      )
     } else if (!wanted && watched) {
       watched()
       this.#watches.delete(id)
