@@ -24,6 +24,8 @@ const FOUND = [
   101_463n,
   201_894n,
   302_027n,
+  400_575n,
+  401_781n,
 ] as const
 
 async function lives(seed: bigint): Promise<void> {

@@ -245,12 +245,14 @@ class Weather {
   /** Clear weather: everything comes to rest, then all must be well. */
   async check(): Promise<void> {
     const world = this.#world
-    world.plan = () => NOTHING
-    while (!world.isUp) await this.#recover()
-    world.plan = () => NOTHING
-    await this.#reimport()
-    await world.settle()
-    await this.#settleDoubts()
+    do {
+      // A death that was decided before the weather cleared may still come.
+      while (!world.isUp) await this.#recover()
+      world.plan = () => NOTHING
+      await this.#reimport()
+      await world.settle()
+      if (world.isUp) await this.#settleDoubts()
+    } while (!world.isUp)
     this.#harvest()
     this.counts.checks += 1
     world.tell('check')
@@ -260,9 +262,10 @@ class Weather {
 
   /** A pool that could not be imported in bad weather is imported by the admin. */
   async #reimport(): Promise<void> {
+    if (!this.#world.isUp) return
     const { daemon, machine } = this.#world
     for (const name of Object.keys(machine.state.zpools)) {
-      if (daemon.pools.has(name)) continue
+      if (daemon.pools.has(name) || !this.#world.isUp) continue
       const { error } = await this.#world.call('pool.import', { name })
       if (error && error.code !== 'E_POOL_IMPORTED')
         this.wrong.push(`${name} cannot be imported: ${error.message}`)
@@ -279,7 +282,7 @@ class Weather {
     const world = this.#world
     for (const pool of world.daemon.pools.values()) {
       for (const { context } of [pool.journal.states.pool(), ...pool.journal.states.all()]) {
-        if (context.op?.pending?.inDoubt) await world.call('op.retry', { op: context.op.id })
+        if (context.op?.pending?.inDoubt && world.isUp) await world.call('op.retry', { op: context.op.id })
       }
     }
     await world.settle()
