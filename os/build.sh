@@ -84,9 +84,13 @@ need mmdebstrap squashfs-tools cpio zstd xz-utils kmod util-linux gpg
 take_lock
 archive_open
 
-KERNEL=$(cached kernel "$(kernel_key)" kernel_build)
-BASE=$(cached base "$(base_key)" base_build)
-INITRD=$(cached initrd "$(initrd_key)" initrd_build)
+# A key is a variable first: bash heeds a failure in `x=$(…)`, but not in an argument.
+id=$(kernel_key)
+KERNEL=$(cached kernel "$id" kernel_build)
+id=$(base_key)
+BASE=$(cached base "$id" base_build)
+id=$(initrd_key)
+INITRD=$(cached initrd "$id" initrd_build)
 IMAGES=$("$OS_DIR/images/build.sh" --print-path)
 [ "$(cat "$KERNEL/zfs-version")" = "$(base_version zfsutils-linux)" ] ||
     die "the archive changed between two stages (ZFS module and tools differ): run again with --refresh"

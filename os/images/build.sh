@@ -33,7 +33,10 @@ while [ $# -gt 0 ]; do
 done
 
 images_key() {
-    key "$(version_of busybox-static)" "$(versions_of "${DEBIAN_PACKAGES[@]}")" "$(mirrors)" \
+    local busybox debian
+    busybox=$(version_of busybox-static)
+    debian=$(versions_of "${DEBIAN_PACKAGES[@]}")
+    key "$busybox" "$debian" "$(mirrors)" \
         "${DEBIAN_MASKED[@]}" "$VENDOR/$VARIANT/$ARCH" \
         "$(cd "$OS_DIR/images/busybox" && find . -type f | LC_ALL=C sort | xargs tail -n +1)" \
         "$(recipe images_build debootstrap busybox_root debian_root image_epoch image_add repository_index index_entry)"
@@ -51,7 +54,8 @@ images_build() {
 need mmdebstrap util-linux gpg
 take_lock
 archive_open
-entry=$(cached images "$(images_key)" images_build)
+id=$(images_key)
+entry=$(cached images "$id" images_build)
 if [ -n "$OUT" ]; then
     mkdir -p "$OUT"
     cp -rT "$entry$REPOSITORY" "$OUT"

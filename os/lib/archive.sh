@@ -90,15 +90,16 @@ archive_apt() {
 # versions_of PACKAGE…: the versions of these packages and of all they depend on, one a line (`name version`). apt
 # takes seconds for that; its answer holds until the lists are fetched again.
 versions_of() {
-    local answer
+    local answer new
     answer=$CACHE/apt/answers/$(key "$(cat "$SOURCES")" "$*")
     if [ ! -s "$answer" ]; then
         mkdir -p "$CACHE/apt/answers"
-        archive_apt get --simulate --no-install-recommends install "$@" >"$answer.$BASHPID" 2>&1 ||
-            die "Debian 13 cannot install $*: $(grep '^E:' "$answer.$BASHPID" | tail -n 1)"
-        awk '$1 == "Inst" { print $2, $3 }' "$answer.$BASHPID" | tr -d '(' | sort >"$answer.$BASHPID.sorted"
-        rm "$answer.$BASHPID"
-        mv "$answer.$BASHPID.sorted" "$answer"
+        new=$(mktemp "$answer.XXXXXX")
+        archive_apt get --simulate --no-install-recommends install "$@" >"$new" 2>&1 ||
+            die "Debian 13 cannot install $*: $(grep '^E:' "$new" | tail -n 1)"
+        sed -nE 's/^Inst ([^ ]+) \(([^ ]+) .*/\1 \2/p' "$new" | sort >"$new.sorted"
+        rm "$new"
+        mv "$new.sorted" "$answer"
     fi
     cat "$answer"
 }

@@ -6,8 +6,10 @@
 packages() { sed 's/#.*//' "$OS_DIR/packages" | xargs; }
 
 base_key() {
+    local versions
     # shellcheck disable=SC2046  # a list of words
-    key "$(packages)" "$(versions_of $(packages))" "$(mirrors)" "$(recipe base_build debootstrap)" "${SLIM[@]}"
+    versions=$(versions_of $(packages))
+    key "$(packages)" "$versions" "$(mirrors)" "$(recipe base_build debootstrap)" "${SLIM[@]}"
 }
 
 base_build() {

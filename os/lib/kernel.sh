@@ -10,7 +10,12 @@
 # Raise it when a change below changes the result.
 KERNEL_RECIPE=1
 
-kernel_key() { key "$FLAVOUR" "$(version_of "linux-image-$FLAVOUR")" "$(version_of zfs-dkms)" "$KERNEL_RECIPE"; }
+kernel_key() {
+    local kernel zfs
+    kernel=$(version_of "linux-image-$FLAVOUR")
+    zfs=$(version_of zfs-dkms)
+    key "$FLAVOUR" "$kernel" "$zfs" "$KERNEL_RECIPE"
+}
 
 kernel_build() {
     local out=$1 root=$WORK/kernel-root version
