@@ -14,6 +14,7 @@ import type { Asked, DecideView, Decision, Refusal } from '../machines/decide/de
 import type { Accepted } from '../rpc/results.ts'
 import { CallError, Unavailable } from './errors.ts'
 import type { Pool } from './pool.ts'
+import { Stalled } from './stalls.ts'
 
 export type Waiting = {
   readonly noWait: boolean
@@ -68,11 +69,12 @@ export class Bus {
     let decision: Decision
     let first: number | null
     try {
-      const submitted = await pool.journal.submit((view) => {
+      const submission = pool.journal.submit((view) => {
         const made = decide(view)
         const drafts = made.is === 'refused' ? this.#limited(made, pool) : made.drafts
         return { drafts, extra: made }
       })
+      const submitted = await pool.journal.stalls.guard(submission)
       decision = submitted.extra
       first = submitted.committed?.first ?? null
     } catch (error) {
@@ -102,6 +104,10 @@ export class Bus {
         'E_POOL_UNAVAILABLE',
         `pool ${pool.name} takes no changes: ${error.message}`,
       )
+    if (error instanceof Stalled) {
+      const later = 'whether the command is recorded shows when it answers (osctl history)'
+      throw new CallError('in-doubt', 'E_POOL_SUSPENDED', `pool ${pool.name} is ${error.message}; ${later}`)
+    }
     if (error instanceof LogError && error.code === 'E_LOG_DUPLICATE' && asked.key !== undefined) {
       const known = await this.known(pool, asked.key, waiting)
       if (known) return known

@@ -21,6 +21,7 @@ import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
 import { Unavailable } from './errors.ts'
 import { type AnyState, Fold, States, streamOfCt } from './fold.ts'
+import { Stalls } from './stalls.ts'
 
 export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }
 
@@ -56,6 +57,7 @@ export class Journal {
   #poisoned = false
   #unavailable: string | null = 'the log is not open'
   #suspended = false
+  readonly stalls = new Stalls()
   #session = 0
   readonly #listeners = new Set<JournalListener>()
 
@@ -90,6 +92,7 @@ export class Journal {
     let oldest = Number.POSITIVE_INFINITY
     for (const { since } of this.#inFlight) oldest = Math.min(oldest, since)
     this.#suspended = this.#mint.mono() - oldest >= SUSPENDED_AFTER_US
+    if (this.#suspended) this.stalls.tell(this.unavailable ?? '')
     return this.#inFlight.size > 0
   }
 

@@ -46,7 +46,14 @@ async function ensure(
     await host.zfs.mount(dataset)
   }
   const directory = `/${dataset}`
-  chmodSync(directory, 0o700)
+  try {
+    chmodSync(directory, 0o700)
+  } catch (error) {
+    const where = `${dataset} is not mounted on ${directory}`
+    const hint =
+      seen && seen.mountpoint !== directory ? ` (its mountpoint is ${seen.mountpoint ?? 'none'})` : ''
+    throw new HostError('E_IO', 'permanent', where + hint, { cause: error })
+  }
   return directory
 }
 

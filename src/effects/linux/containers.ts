@@ -31,9 +31,12 @@ export type ContainerContext = {
   readonly lxcInclude: string
 }
 
-/** Truncates a container's LXC log, or makes it. `<ds>/log` is no container's: its names can be trusted. */
-async function emptyLog(dataset: string, ctid: string): Promise<string> {
-  const logDataset = `${dataset}/log`
+/**
+ * Truncates a container's LXC log, or makes it. `<ds>/log` is no container's: its names can be trusted. A full pool
+ * keeps no container from starting: what LXC says is lost then.
+ */
+async function emptyLog(context: ContainerContext, ctid: string): Promise<string> {
+  const logDataset = `${context.dataset}/log`
   const directory = await mountedAt(logDataset)
   if (directory === null)
     throw new HostError('E_IO', 'permanent', `the log dataset ${logDataset} is not mounted`)
@@ -43,7 +46,10 @@ async function emptyLog(dataset: string, ctid: string): Promise<string> {
     const handle = await open(file, 'w', 0o640)
     await handle.close()
   } catch (error) {
-    throw systemError(error, `cannot write ${file}`)
+    const failure = systemError(error, `cannot write ${file}`)
+    if (failure.code !== 'E_NO_SPACE') throw failure
+    context.log(failure.message)
+    return '/dev/null'
   }
   return file
 }
@@ -101,7 +107,7 @@ export async function prepareContainer(
   // The usual case costs no process: a container's dataset stays mounted when it stops.
   if ((await mountedAt(spec.dataset)) === null) await mountAll(context.zfs, spec.dataset)
   const source = await privateDirectory(spec.dataset)
-  const logFile = await emptyLog(context.dataset, spec.ctid)
+  const logFile = await emptyLog(context, spec.ctid)
   await makeCgroup(paths.cgroup, at.containerCgroup(spec))
   const home = at.containerDirectory(paths, spec.pool, spec.ctid)
   await makeDirectories({ [home]: 0o710 })
