@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -31,6 +31,7 @@ before(
 after(async () => {
   await scene?.[Symbol.asyncDispose]()
   await web?.[Symbol.asyncDispose]()
+  rmSync(top, { recursive: true, force: true })
 })
 
 async function bundles(): Promise<string[]> {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -97,6 +97,7 @@ before(
 after(async () => {
   await scene?.[Symbol.asyncDispose]()
   await web?.[Symbol.asyncDispose]()
+  rmSync(top, { recursive: true, force: true })
 })
 
 describe('images from a repository over HTTP', { timeout: 6 * MINUTE }, () => {
