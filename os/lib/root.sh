@@ -41,7 +41,7 @@ root_programs() {
     for shortcut in $SHORTCUTS; do
         printf '#!/bin/sh\nexec /usr/bin/osctl %s "$@"\n' "$shortcut" >"$stage/usr/bin/$shortcut"
     done
-    chmod 755 "$stage"/usr/bin/*
+    find "$stage/usr/bin" -maxdepth 1 -type f -exec chmod 755 {} +
     if [ -e "$DIST/completion/osctl.bash" ]; then
         install -D -m 644 "$DIST/completion/osctl.bash" "$stage/usr/share/bash-completion/completions/osctl"
     fi
