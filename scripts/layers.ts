@@ -18,6 +18,8 @@ export type Layer = {
   concurrency?: number
   /** Not run unless named, or in CI. */
   extra?: boolean
+  /** Not run unless named. */
+  byName?: boolean
 }
 
 const node = (name: string, ...argv: string[]): Step => ({ name, argv: [process.execPath, ...argv] })
@@ -84,11 +86,22 @@ export const LAYERS: readonly Layer[] = [
   {
     name: 'vm',
     proves: 'the image in QEMU: boot, ZFS, LXC, AppArmor, power cut',
-    files: 'test/vm/**/*.test.ts',
+    files: 'test/vm/**/{boot,path}.test.ts',
     prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
     budget: 1200,
     limit: 1800,
     root: true,
     concurrency: 1,
+  },
+  {
+    name: 'trouble',
+    proves: 'images over HTTP, hostile archives, full and failing pools, in QEMU',
+    files: 'test/vm/**/{images,hostile,trouble}.test.ts',
+    prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
+    budget: 1200,
+    limit: 2400,
+    root: true,
+    concurrency: 1,
+    byName: true,
   },
 ]
