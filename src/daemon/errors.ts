@@ -43,3 +43,7 @@ export function toCallError(error: unknown): unknown {
 }
 
 export const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' | ').slice(0, 1000)
+
+/** The batch is not in the log, for certain, and nothing is wrong with it: UNKNOWN was looked up by then. */
+export const isNotThere = (error: unknown): boolean =>
+  error instanceof LogError && (error.code === 'E_LOG_CONFLICT' || error.code === 'E_LOG_UNKNOWN')

@@ -19,7 +19,7 @@ import type { StreamId } from '../events/types/ids.ts'
 import { type Advanced, advance, type Draft, type Minting } from '../machines/advance.ts'
 import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
-import { Unavailable } from './errors.ts'
+import { isNotThere, Unavailable } from './errors.ts'
 import { type AnyState, Fold, States, streamOfCt } from './fold.ts'
 import { Stalls } from './stalls.ts'
 
@@ -39,10 +39,6 @@ export type JournalListener = (committed: Committed) => void
 type InFlight = { readonly since: number; readonly done: Promise<unknown>; isOver: boolean }
 
 const APPEND_ATTEMPTS = 3
-
-/** The batch is not in the log, for certain, and nothing is wrong with it: UNKNOWN was looked up by then. */
-const isNotThere = (error: unknown): boolean =>
-  error instanceof LogError && (error.code === 'E_LOG_CONFLICT' || error.code === 'E_LOG_UNKNOWN')
 
 /** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
 export const SUSPENDED_AFTER_US = 5_000_000
@@ -334,11 +330,6 @@ export class Journal {
   async #catchUp(): Promise<void> {
     const { seq } = this.#store.head()
     if (seq > this.#fold.seq) await this.#replay(this.#fold.seq + 1, seq)
-  }
-
-  /** Marks the journal as not taking changes (suspended, exported), or lifts that. */
-  setUnavailable(why: string | null): void {
-    this.#unavailable = why
   }
 
   read(query: ReadQuery): ReturnType<LogStore['read']> {

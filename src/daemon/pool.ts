@@ -26,7 +26,7 @@ import type { Committed, Journal } from './journal.ts'
 import { type OperationEnd, OperationEnds } from './operation-ends.ts'
 import { isPassing, patiently } from './patience.ts'
 import type { DaemonPorts, StateCache } from './ports.ts'
-import { factsOfBoot, factsOfReport, look, refOf, shouldRun } from './reality.ts'
+import { factsOfBoot, factsOfReport, isNews, isSame, look, refOf, shouldRun } from './reality.ts'
 import { beginsReboot, RebootLimit } from './reboots.ts'
 import { recover, settle } from './recovery.ts'
 import { Upkeep } from './upkeep.ts'
@@ -37,13 +37,6 @@ const REPORT_GRACE_MS = 300
 const REBOOT_GRACE_MS = 10_000
 /** What nobody asked for is tried this often, over some seconds, before it is given up with a warning. */
 const ATTEMPTS = 8
-
-/** Nothing happened to the container since. */
-const isSame = (now: CtState, before: CtState): boolean =>
-  lifeOf(now) === lifeOf(before) &&
-  now.context.op?.id === before.context.op?.id &&
-  now.context.run?.name === before.context.run?.name &&
-  now.context.run?.evidence?.initPid === before.context.run?.evidence?.initPid
 
 export type PoolFacts = {
   readonly name: string
@@ -265,10 +258,7 @@ export class Pool {
   /** As `#lookAt`, and a container that is as the log says is not worth an event. */
   async #lookForNews(ct: CtState): Promise<void> {
     const facts = await look(this.#ports.host, this.name, ct, this.#reports.get(ctIdOf(ct)) ?? null)
-    const [first] = facts
-    const isOld =
-      facts.length === 1 && first?.type === 'CtAdopted' && first.frozen === (lifeOf(ct) === 'frozen')
-    if (!isOld) await this.#append(ct, (now) => (isSame(now, ct) ? facts : []))
+    if (isNews(ct, facts)) await this.#append(ct, (now) => (isSame(now, ct) ? facts : []))
   }
 
   /** Keeps exactly the running containers watched. */

@@ -99,3 +99,17 @@ export async function look(
   if (lost.length > 0) return lost
   return factsOfSight(ct, await host.lxc.inspect(refOf(pool, ct)), report)
 }
+
+/** Nothing happened to the container since. */
+export const isSame = (now: CtState, before: CtState): boolean =>
+  lifeOf(now) === lifeOf(before) &&
+  now.context.op?.id === before.context.op?.id &&
+  now.context.run?.name === before.context.run?.name &&
+  now.context.run?.evidence?.initPid === before.context.run?.evidence?.initPid
+
+/** A container that is as the log says is not worth an event. @pure */
+export function isNews(ct: CtState, facts: readonly Fact[]): boolean {
+  const [first, ...others] = facts
+  if (first?.type !== 'CtAdopted' || others.length > 0) return true
+  return first.frozen !== (lifeOf(ct) === 'frozen')
+}
