@@ -192,7 +192,7 @@ describe('A disk that does not answer', () => {
     }
     const set = world.send('ct.set', { id: 'a', set: { hostname: 'x' } })
     await world.pass(7000)
-    assert.equal(set.error?.kind, 'unavailable', 'who waits for the commit is told')
+    assert.equal(set.error?.kind, 'in-doubt', 'who waits for the commit is told')
     const { error } = await world.call('ct.set', { id: 'a', set: { hostname: 'y' } })
     assert.equal(error?.kind, 'unavailable')
     assert.match(error?.message ?? '', /suspended/)
