@@ -96,7 +96,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: 'trouble',
     proves: 'images over HTTP, hostile archives, full and failing pools, in QEMU',
-    files: 'test/vm/**/{images,hostile,trouble}.test.ts',
+    files: 'test/vm/**/{images,hostile,leftover,trouble}.test.ts',
     prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
     budget: 1200,
     limit: 2400,

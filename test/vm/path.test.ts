@@ -172,37 +172,4 @@ describe('the daemon dies and the containers live', { timeout: 20 * MINUTE }, ()
       assert.match(await osctl('history'), /adopted/)
     })
   }
-
-  it('killed while a helper works: recovery stops the helper first, and the creation is finished', async () => {
-    const file = '/usr/share/osctl/repository/v1/vpsadminos/minimal/x86_64/debian'
-    await machine.succeeds(`cp ${file}/stable/image-archive.tar /tank/copy.tar`, { timeoutMs: 5 * MINUTE })
-    await machine.succeeds('(osctl ct import --as-id late /tank/copy.tar >/tmp/import.log 2>&1 &)')
-    await machine.waitUntilSucceeds(
-      "osctl op ls | grep -q 'image.unpack' && ls -d /sys/fs/cgroup/osctl/effects/*.2",
-    )
-    await machine.run('pkill -KILL -f osctld.cjs')
-    await machine.waitUntilSucceeds('osctl ping')
-    await until(
-      'late is there',
-      async () => /stopped/.test((await machine.run('osctl ct show -H -o state late')).output.toString()),
-      10 * MINUTE,
-    )
-    assert.match(await osctl('history'), /recovery stopped a leftover helper/)
-    assert.match(await osctl('event verify --full'), /ok/)
-    assert.equal(
-      (await machine.succeeds('zfs list -H -o name -r tank/staging')).trim(),
-      'tank/staging',
-      'nothing is left in staging',
-    )
-    await osctl('ct start late')
-    await osctl('ct del -f late')
-  })
-
-  it('shuts down cleanly: containers stop, the pool is exported', async () => {
-    await machine.powerOff(5 * MINUTE)
-    await start()
-    await until('bb was started', async () => (await soon('bb', 'state')) === 'running')
-    assert.match(await osctl('history'), /pool exported/)
-    assert.match(await osctl('event verify'), /ok/)
-  })
 })
