@@ -117,11 +117,12 @@ SLIM=(
 )
 
 # debootstrap ROOT OPTION…: a minimal Debian 13 root, which afterwards knows nothing of how it was made but the
-# mirror; and not even that if the address holds a password.
+# mirror; and not even that if the address holds a password. In namespaces of its own: a build that is killed leaves
+# no process, and none of the mounts that mmdebstrap makes in the root.
 debootstrap() {
     local root=$1
     shift
-    mmdebstrap --mode=root --variant=minbase --keyring="$KEYRING" --architectures=amd64 \
+    unshare --mount --pid --fork --kill-child mmdebstrap --mode=root --variant=minbase --keyring="$KEYRING" --architectures=amd64 \
         --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
         "$@" "$SUITE" "$root" "$SOURCES"
     rm -f "$root"/etc/apt/apt.conf.d/99mmdebstrap "$root"/etc/dpkg/dpkg.cfg.d/99mmdebstrap

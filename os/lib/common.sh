@@ -31,7 +31,7 @@ take_lock() {
     exec 7<"$CACHE/tmp"
     flock 7
     for orphan in "$CACHE"/tmp/*; do
-        if [ -e "$orphan" ] && flock --nonblock "$orphan" true; then rm -rf --one-file-system "$orphan"; fi
+        if [ -e "$orphan" ] && flock --nonblock "$orphan" true; then discard "$orphan"; fi
     done
     WORK=$(mktemp -d "$CACHE/tmp/XXXXXX")
     exec 9<"$WORK"
@@ -39,6 +39,16 @@ take_lock() {
     exec 7<&-
     export WORK
     trap 'rm -rf --one-file-system "$WORK"' EXIT
+}
+
+# discard DIR: removes what a dead build left, with what it may have left mounted below. What cannot be removed costs
+# space and no more, so it is said and no build fails for it.
+discard() {
+    local dir=$1 mounted
+    tac /proc/self/mounts | cut -d' ' -f2 | while read -r mounted; do
+        if [[ $mounted == "$dir"/* ]]; then umount --lazy "$mounted" || true; fi
+    done
+    rm -rf --one-file-system "$dir" || say "cannot remove what an earlier build left in $dir"
 }
 
 # alone NAME COMMAND…: runs it while nobody else runs something under the same name.

@@ -24,7 +24,6 @@ const soon = async (ctid: string, name: string): Promise<string> =>
 const _poolIsActive = async (): Promise<boolean> =>
   (await machine.run('osctl pool show -H -o state tank')).output.toString().trim() === 'active'
 
-
 async function until(what: string, done: () => Promise<boolean>, timeoutMs = 2 * MINUTE): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await done())) {
