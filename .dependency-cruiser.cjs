@@ -32,11 +32,17 @@ module.exports = {
     may('effects-know-facts', '^src/effects/', [types], 'Hands know no rule and no log.'),
     may('rpc-knows-facts', '^src/rpc/', [types], 'The protocol knows no end of it.'),
     may('log-knows-facts', '^src/events/log/', [types], 'The log keeps facts and judges none.'),
+    may(
+      'audit-knows-facts-and-rules',
+      '^src/audit/',
+      [types, '^src/machines/', '^src/rpc/'],
+      'An answer about the past knows states, events and rows; no log, no host.',
+    ),
     may('cli-knows-rpc', '^src/cli/', ['^src/rpc/'], 'osctl is thin: all it knows comes over the socket.'),
     may(
       'offline-knows-log-and-rules',
       '^src/offline/',
-      [types, '^src/events/log/', '^src/machines/'],
+      [types, '^src/events/log/', '^src/machines/', '^src/audit/', '^src/rpc/'],
       'A log read without a daemon needs no hands and no socket.',
     ),
     {
@@ -70,7 +76,7 @@ module.exports = {
       name: 'facts-and-rules-are-pure',
       comment: 'No module of Node: what they need comes as an argument or in an event.',
       severity: 'error',
-      from: { path: ['^src/events/types/', '^src/machines/'] },
+      from: { path: ['^src/events/types/', '^src/machines/', '^src/audit/'] },
       to: { dependencyTypes: ['core'] },
     },
     {

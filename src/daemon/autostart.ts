@@ -3,13 +3,14 @@
  * a reboot. Lower priority first, then the older container; `parallelStart` at a time. The plan is a fact,
  * so that a daemon that dies half-way goes on with the rest; each start is a command of its own.
  */
+
+import { ask } from '../audit/read.ts'
 import type { LogStore } from '../events/log/store.ts'
 import type { EventData } from '../events/types/events.ts'
 import type { Ulid } from '../events/types/ids.ts'
 import type { CtState } from '../machines/container/machine.ts'
+import { ctIdOf, type States, streamOfCt } from '../machines/fold.ts'
 import { lifeOf } from '../machines/life.ts'
-import { ask } from './audit.ts'
-import { ctIdOf, type States, streamOfCt } from './fold.ts'
 
 const wants = (ct: CtState): boolean =>
   lifeOf(ct) === 'stopped' && (ct.context.settings.autostart !== null || ct.context.lostRebooting)

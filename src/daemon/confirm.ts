@@ -5,7 +5,7 @@
 import type { LogStore } from '../events/log/store.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { Baseline } from '../machines/baseline.ts'
-import { type AnyState, Fold } from './fold.ts'
+import { type AnyState, Fold } from '../machines/fold.ts'
 import type { Journal } from './journal.ts'
 
 /**

@@ -19,8 +19,8 @@ import type { StreamId } from '../events/types/ids.ts'
 import { type Advanced, advance, type Draft, type Minting } from '../machines/advance.ts'
 import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
+import { type AnyState, Fold, States, streamOfCt } from '../machines/fold.ts'
 import { isNotThere, Unavailable } from './errors.ts'
-import { type AnyState, Fold, States, streamOfCt } from './fold.ts'
 import { Stalls } from './stalls.ts'
 
 export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }

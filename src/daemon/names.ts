@@ -1,5 +1,5 @@
 /** The words that shell completion offers, over all pools. */
-import { ctidOf } from './fold.ts'
+import { ctidOf } from '../machines/fold.ts'
 import type { Pool } from './pool.ts'
 
 export function namesOf(pools: readonly Pool[]): Readonly<Record<'ct' | 'pool' | 'repo' | 'user', string[]>> {

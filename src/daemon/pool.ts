@@ -10,18 +10,18 @@
  * anywhere else.
  */
 
-import type { ContainerSpec, HookReport } from '../effects/host.ts'
+import type { HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import type { Fact } from '../events/types/events.ts'
-import { ctIdOfStream, type StreamId } from '../events/types/ids.ts'
+import type { StreamId } from '../events/types/ids.ts'
 import { MACHINES_VERSION } from '../machines/baseline.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { type Asked, accept } from '../machines/decide/decision.ts'
 import type { Draft } from '../machines/draft.ts'
+import { ctIdOf, ctidOf, type Quarantine, type States, streamOfCt } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { Engine } from './engine.ts'
-import { ctIdOf, ctidOf, streamOfCt } from './fold.ts'
 import type { Committed, Journal } from './journal.ts'
 import { type OperationEnd, OperationEnds } from './operation-ends.ts'
 import { isPassing, patiently } from './patience.ts'
@@ -29,6 +29,7 @@ import type { DaemonPorts, StateCache } from './ports.ts'
 import { factsOfBoot, factsOfReport, isNews, isSame, look, refOf, shouldRun } from './reality.ts'
 import { beginsReboot, RebootLimit } from './reboots.ts'
 import { recover, settle } from './recovery.ts'
+import { specOf } from './spec.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
@@ -78,7 +79,7 @@ export class Pool {
     this.dataset = facts.dataset
     this.directory = facts.directory
     this.journal = journal
-    this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => this.spec(stream), prepared })
+    this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => specOf(this, stream), prepared })
     this.#ends = new OperationEnds(journal)
     this.upkeep = new Upkeep(ports, journal, facts.dataset, cache)
     journal.listen((committed) => this.#onCommit(committed))
@@ -86,6 +87,19 @@ export class Pool {
 
   get ports(): DaemonPorts {
     return this.#ports
+  }
+
+  get bootId(): string {
+    return this.#ports.host.bootId()
+  }
+
+  /** Committed states: what readers see. */
+  get states(): States {
+    return this.journal.states
+  }
+
+  get quarantined(): ReadonlyMap<StreamId, Quarantine> {
+    return this.journal.fold.quarantined
   }
 
   /** Runs detached work that must not outlive the pool; its failure is logged, never thrown. */
@@ -98,30 +112,6 @@ export class Pool {
       })
       .finally(() => this.#background.delete(running))
     this.#background.add(running)
-  }
-
-  /** Wanted state of the container of a stream, from which its derived host state is made. */
-  spec(stream: StreamId): ContainerSpec {
-    const ct = this.journal.states.ct(ctIdOfStream(stream))
-    const { identity, settings, map } = ct.context
-    if (!identity || !map) throw new HostError('E_FAILED', 'permanent', `${stream} has no container`)
-    const { id, ctid, user, group, distribution, version, arch, initCmd } = identity
-    const hostname = settings.hostname ?? ctid.replaceAll('_', '-')
-    const dataset = `${this.dataset}/ct/${ctid}`
-    return {
-      pool: this.name,
-      id,
-      ctid,
-      user,
-      group,
-      map,
-      dataset,
-      hostname,
-      distribution,
-      version,
-      arch,
-      initCmd,
-    }
   }
 
   /** Appends the session's constants and `PoolOpened`; recovery follows in `ready`. */

@@ -13,8 +13,8 @@ import type { ContainerRef, ContainerSeen, HookReport, Host } from '../effects/h
 import type { Fact } from '../events/types/events.ts'
 import type { RunEvidence } from '../events/types/intents.ts'
 import type { CtState } from '../machines/container/machine.ts'
+import { ctIdOf, ctidOf } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
-import { ctIdOf, ctidOf } from './fold.ts'
 
 /** Should something of this container be running now, according to the log? */
 export const shouldRun = (ct: CtState): boolean => ['running', 'frozen', 'rebooting'].includes(lifeOf(ct))

@@ -3,12 +3,10 @@
  * recorded one by one; of those beyond, their number, once the minute is over, and where the container is
  * then. Nothing else is held back: an end, and the completion of a reboot that was recorded, always count.
  */
-import type { Fact } from '../events/types/events.ts'
+import { type Fact, REBOOTS_CODE } from '../events/types/events.ts'
 
 export const REBOOTS_A_MINUTE = 20
 const MINUTE_MS = 60_000
-/** Marks the sum as one of reboots, beside the sums of refusals. */
-export const REBOOTS_CODE = 'E_REBOOTS'
 
 type Window = { readonly since: number; written: number; dropped: number }
 

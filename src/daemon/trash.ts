@@ -7,12 +7,11 @@
 import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
-import type { TrashEntry } from '../machines/pool/context.ts'
+import { TRASH_AGE_MS, type TrashEntry } from '../machines/pool/context.ts'
 import type { Bus } from './bus.ts'
 import type { Pool } from './pool.ts'
 import type { DaemonPorts } from './ports.ts'
 
-export const TRASH_AGE_MS = 7 * 24 * 3600 * 1000
 const ROUND_MS = 3600 * 1000
 const FREE_SHARE = 0.1
 /** Under pressure this many of the oldest go in a round. */

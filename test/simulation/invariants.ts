@@ -11,7 +11,6 @@
  * `problems` says what is wrong, one line each; an empty list is the only good one.
  */
 
-import { Fold, streamOfCt } from '../../src/daemon/fold.ts'
 import type { Pool } from '../../src/daemon/pool.ts'
 import { shouldRun } from '../../src/daemon/reality.ts'
 import { POOL_LAYOUT } from '../../src/effects/kinds/pool-layout.ts'
@@ -20,6 +19,7 @@ import { brokenInvariants } from '../../src/effects/simulated/invariants.ts'
 import { containerKey, type MachineState } from '../../src/effects/simulated/state.ts'
 import { baselineOf, canonical } from '../../src/machines/baseline.ts'
 import type { CtState } from '../../src/machines/container/machine.ts'
+import { Fold, streamOfCt } from '../../src/machines/fold.ts'
 import { exists, lifeOf } from '../../src/machines/life.ts'
 import type { World } from './world.ts'
 

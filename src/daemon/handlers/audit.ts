@@ -1,18 +1,20 @@
 /** Handlers of `history`, `event …`, `op …`, `monitor`. */
 
+import { history } from '../../audit/history.ts'
+import { openOpRow, operation } from '../../audit/operations.ts'
+import { ask, eventRow } from '../../audit/read.ts'
+import { actorName } from '../../audit/rows.ts'
 import type { Fact } from '../../events/types/events.ts'
 import type { StreamId } from '../../events/types/ids.ts'
+import { ctidOf, streamOfCt } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Accepted, EventRow, OpRow, VerifyRow } from '../../rpc/results.ts'
-import { ask, eventRow, history, operation } from '../audit.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, refused } from '../errors.ts'
-import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Committed } from '../journal.ts'
 import type { Pool } from '../pool.ts'
-import { actorName, openOpRow } from '../rows.ts'
 import { actorOf, type HandlersOf, locateCt, poolsOf } from './context.ts'
 
 type AuditMethods = 'history.list' | 'event.list' | 'event.show' | 'event.verify' | 'event.subscribe'
@@ -22,9 +24,11 @@ export function auditHandlers(daemon: Daemon): HandlersOf<AuditMethods> {
     'history.list': async ({ pools, ct, limit }) => {
       if (ct !== undefined) {
         const found = locateCt(daemon, ct)
-        return await history(found.pool, streamOfCt(found.ct), limit)
+        return await history(found.pool, found.pool.journal.store, streamOfCt(found.ct), limit)
       }
-      const rows = await Promise.all(poolsOf(daemon, pools).map((pool) => history(pool, undefined, limit)))
+      const rows = await Promise.all(
+        poolsOf(daemon, pools).map((pool) => history(pool, pool.journal.store, undefined, limit)),
+      )
       return rows
         .flat()
         .sort((a, b) => a.time - b.time)
@@ -157,7 +161,7 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
       (await Promise.all(poolsOf(daemon, pools).map((pool) => operations(pool, all)))).flat(),
     'op.show': async ({ op }) => {
       for (const pool of daemon.pools.values()) {
-        const row = await operation(pool, op)
+        const row = await operation(pool, pool.journal.store, op)
         if (row) return row
       }
       throw notFound('E_OP_NOT_FOUND', `operation not found: ${op} (osctl op ls --all shows the recent ones)`)
@@ -200,9 +204,14 @@ async function operations(pool: Pool, all: boolean): Promise<OpRow[]> {
     { target: null, op: pool.journal.states.pool().context.op },
     ...pool.containers().map((ct) => ({ target: ctidOf(ct), op: ct.context.op })),
   ].flatMap(({ target, op }) => (op ? [openOpRow(pool, target, op, '-')] : []))
-  if (!all) return await Promise.all(open.map(async (row) => (await operation(pool, row.op)) ?? row))
+  if (!all)
+    return await Promise.all(
+      open.map(async (row) => (await operation(pool, pool.journal.store, row.op)) ?? row),
+    )
   const recent = await ask(pool.journal.store, { types: ['CommandAccepted'], reverse: true, limit: 100 })
-  const rows = await Promise.all(recent.map((event) => operation(pool, event.op ?? event.id)))
+  const rows = await Promise.all(
+    recent.map((event) => operation(pool, pool.journal.store, event.op ?? event.id)),
+  )
   return rows.filter((row) => row !== null).reverse()
 }
 

@@ -1,16 +1,16 @@
 /** Handlers of `ct …`. */
 import { isAbsolute } from 'node:path'
+import { ctRow } from '../../audit/rows.ts'
 import { type CreateCommand, type CtCommand, decideCt } from '../../machines/decide/container.ts'
+import { ctidOf } from '../../machines/fold.ts'
+import { TRASH_AGE_MS } from '../../machines/pool/context.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta, MethodParams } from '../../rpc/methods.ts'
 import type { Accepted, CtRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { CallError, invalid, notFound, refused } from '../errors.ts'
-import { ctidOf } from '../fold.ts'
 import type { Pool } from '../pool.ts'
 import { findImage } from '../repository.ts'
-import { ctRow } from '../rows.ts'
-import { TRASH_AGE_MS } from '../trash.ts'
 import { asked, type HandlersOf, locate, locateCt, poolsOf, refuseWhileStopping, waiting } from './context.ts'
 
 /** No limit for the wait is a day: an effect always ends. */

@@ -1,13 +1,13 @@
 /** Handlers about the daemon and its host: ping, status, healthcheck, debug, shutdown. */
 
 import { HostError } from '../../effects/host.ts'
+import { ctidOf, streamOfCt } from '../../machines/fold.ts'
 import { exists, lifeOf } from '../../machines/life.ts'
 import { mermaid } from '../../machines/mermaid.ts'
 import { PROTOCOL } from '../../rpc/protocol.ts'
 import type { HealthRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { oneLine } from '../errors.ts'
-import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Pool } from '../pool.ts'
 import { refOf, shouldRun } from '../reality.ts'
 import { asked, type HandlersOf, poolsOf } from './context.ts'

@@ -1,13 +1,14 @@
 /** Handlers of `pool …`, `user`, `id-range`, `repo`, `trash-bin`. */
+
+import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../../audit/rows.ts'
 import { decidePool, type PoolCommand } from '../../machines/decide/pool.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
-import type { Accepted, ImageRow } from '../../rpc/results.ts'
+import type { Accepted, ImageRow, PoolRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import type { Pool } from '../pool.ts'
 import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
-import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../rows.ts'
 import { asked, type HandlersOf, named, poolsOf, refuseWhileStopping, waiting } from './context.ts'
 
 const done = (op: string | null, warnings: string[] = []): Accepted => ({
@@ -28,8 +29,8 @@ type PoolMethods =
 
 export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
   return {
-    'pool.list': async ({ names }) => await Promise.all(poolsOf(daemon, names).map(poolRow)),
-    'pool.show': async ({ name }) => await poolRow(daemon.pool(name)),
+    'pool.list': async ({ names }) => await Promise.all(poolsOf(daemon, names).map(measured)),
+    'pool.show': async ({ name }) => await measured(daemon.pool(name)),
     'pool.install': async (params, call) => {
       refuseWhileStopping(daemon)
       const ask = asked(daemon, call, 'pool install', params)
@@ -185,6 +186,25 @@ type ImageQuery = {
   variant?: string | undefined
   tag?: string | undefined
   cached?: boolean | undefined
+}
+
+/** The row of a pool, with what only the host and the open log can tell of it. */
+async function measured(pool: Pool): Promise<PoolRow> {
+  const facts = await pool.ports.host.zfs.pool(pool.name).catch(() => null)
+  const head = pool.journal.head()
+  const unsafe = facts && facts.unsafe.length > 0 ? facts.unsafe.join('; ') : null
+  const { unavailable } = pool.journal
+  return poolRow(pool, {
+    log: logWord(unavailable, unsafe),
+    log_head: `${head.seq}:${head.hash.slice(0, 16)}`,
+    health: facts?.health ?? 'unknown',
+    problem: unavailable ?? unsafe,
+  })
+}
+
+function logWord(unavailable: string | null, unsafe: string | null): string {
+  if (unavailable !== null) return unavailable.startsWith('suspended') ? 'suspended' : 'read-only'
+  return unsafe === null ? 'ok' : 'degraded'
 }
 
 async function images(daemon: Daemon, pool: Pool, name: string, query: ImageQuery): Promise<ImageRow[]> {

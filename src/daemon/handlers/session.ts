@@ -6,17 +6,17 @@
  * arguments, which may be secret, and the output are not recorded.
  */
 
+import { lxcPath } from '../../audit/rows.ts'
 import type { StreamId } from '../../events/types/ids.ts'
 import type { CtState } from '../../machines/container/machine.ts'
+import { ctidOf, streamOfCt } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
 import type { Session } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { refused } from '../errors.ts'
-import { ctidOf, streamOfCt } from '../fold.ts'
 import type { Pool } from '../pool.ts'
-import { lxcPath } from '../rows.ts'
 import { actorOf, type HandlersOf, locateCt } from './context.ts'
 
 const PATH_INSIDE = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'

@@ -33,8 +33,10 @@
  * after all, it goes on counting from where an older segment left it.
  */
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
-import type { EventType } from '../types/events.ts'
 import type { StreamId } from '../types/ids.ts'
+import type { LogReader } from '../types/query.ts'
+
+export type { EventQuery, LogReader, ReadQuery, ReadSlice } from '../types/query.ts'
 
 export type AppendBatch = {
   readonly events: readonly NewEvent[]
@@ -44,42 +46,6 @@ export type AppendBatch = {
 
 /** Positions given to a batch: events[i] has seq `first + i`. */
 export type Appended = { readonly first: number; readonly head: Head }
-
-export type ReadQuery = {
-  /** First seq wanted (inclusive). */
-  readonly from: number
-  /** Last seq wanted (inclusive); absent = to the head. */
-  readonly to?: number
-  readonly stream?: StreamId
-  /** At most this many events; the store may return fewer (a slice of ≤ 10 ms). */
-  readonly limit: number
-  /** Newest first. */
-  readonly reverse?: boolean
-}
-
-export type ReadSlice = {
-  readonly events: readonly StoredEvent[]
-  /** Where to go on (`from` of the next query, or `to` when reading in reverse), null at the end. */
-  readonly next: number | null
-}
-
-/**
- * A question of an admin at the post-mortem. All conditions hold at once. `next` of the answer goes into
- * `from` (into `to` when reading in reverse); an answer may be empty and still have a `next`.
- */
-export type EventQuery = {
-  readonly stream?: StreamId
-  readonly types?: readonly EventType[]
-  /** Events of one operation: those that carry this `op`, and the command's own event. */
-  readonly op?: string
-  /** Wall clock, ms since the epoch, both inclusive. The clock may have jumped: order is always by seq. */
-  readonly since?: number
-  readonly until?: number
-  readonly from?: number
-  readonly to?: number
-  readonly reverse?: boolean
-  readonly limit: number
-}
 
 export type Damage = { readonly seq: number | null; readonly segment: number; readonly what: string }
 
@@ -109,18 +75,13 @@ export type VerifyReport = {
  * E_LOG_DAMAGED, E_LOG_LOCKED (another process holds the file), E_LOG_MISSING (no directory, not mounted, or
  * no log where one must be), E_LOG_IO (the disk failed before COMMIT; nothing was appended).
  */
-export interface LogStore {
+export interface LogStore extends LogReader {
   /** Opens (creating the first segment if there is none), checks the tail's chain, returns where it stands. */
   open(): Promise<OpenedLog>
   /** Durable when it resolves. Appends that arrive together commit together. */
   append(batch: AppendBatch): Promise<Appended>
-  read(query: ReadQuery): Promise<ReadSlice>
-  /** For `history` and `event ls`; replay uses `read`. */
-  query(query: EventQuery): Promise<ReadSlice>
-  byId(id: string): Promise<StoredEvent | null>
   /** The event that carries this idempotency key, also out of earlier segments' last 24 h. */
   byKey(key: string): Promise<StoredEvent | null>
-  head(): Head
   /**
    * Seals the open segment and opens the next with these baselines, each a `Baseline` event of its stream
    * ('pool', 'ct:…'). Every step is crash-safe: after a crash the log opens in the old or the new segment.

@@ -240,6 +240,9 @@ export const eventSchemas = {
   AutostartPlanned: z.object({ cts: z.array(ulidSchema) }),
 } as const
 
+/** Code of a `RefusalsSummed` that sums up reboots, beside the sums of refusals. */
+export const REBOOTS_CODE = 'E_REBOOTS'
+
 export type EventType = keyof typeof eventSchemas
 export type EventData<T extends EventType> = z.infer<(typeof eventSchemas)[T]>
 export const EVENT_TYPES = Object.keys(eventSchemas) as EventType[]

@@ -13,6 +13,9 @@ export type User = {
 export type IdRange = { readonly startId: number; readonly blockSize: number; readonly blockCount: number }
 export type Repository = { readonly url: string; readonly enabled: boolean }
 export type Image = Omit<EventData<'ImageInstalled'>, 'key'>
+/** A deletion can be regretted for this long, unless space runs short. */
+export const TRASH_AGE_MS = 7 * 24 * 3600 * 1000
+
 export type TrashEntry = {
   readonly guid: string
   readonly ct: string

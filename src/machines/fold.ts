@@ -11,13 +11,13 @@
 import type { StoredEvent } from '../events/types/envelope.ts'
 import { ctOfStream, ctStream, type StreamId, type Ulid } from '../events/types/ids.ts'
 import { readFact } from '../events/types/upcast.ts'
-import type { View } from '../machines/advance.ts'
-import { type Baseline, ctFromBaseline, poolFromBaseline } from '../machines/baseline.ts'
-import { type CtState, containerMachine } from '../machines/container/machine.ts'
-import type { DecideView } from '../machines/decide/decision.ts'
-import { exists } from '../machines/life.ts'
-import { type PoolState, poolMachine } from '../machines/pool/machine.ts'
-import { initial, type Seen, step } from '../machines/step.ts'
+import type { View } from './advance.ts'
+import { type Baseline, ctFromBaseline, poolFromBaseline } from './baseline.ts'
+import { type CtState, containerMachine } from './container/machine.ts'
+import type { DecideView } from './decide/decision.ts'
+import { exists } from './life.ts'
+import { type PoolState, poolMachine } from './pool/machine.ts'
+import { initial, type Seen, step } from './step.ts'
 
 export type AnyState = PoolState | CtState
 

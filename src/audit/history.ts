@@ -1,14 +1,13 @@
-/** Reading the log for people: events as rows, commands with their ends, operations that are over. */
-
-import type { EventQuery, LogStore } from '../events/log/store.ts'
+/** Commands with their ends, and what happened without a command, in the order in which it did. */
 import type { Actor } from '../events/types/actor.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
-import type { EventData, EventType } from '../events/types/events.ts'
+import { type EventData, type EventType, REBOOTS_CODE } from '../events/types/events.ts'
 import { ctOfStream } from '../events/types/ids.ts'
-import type { EventRow, HistoryRow, OpRow } from '../rpc/results.ts'
-import type { Pool } from './pool.ts'
-import { REBOOTS_CODE } from './reboots.ts'
+import type { EventQuery, LogReader } from '../events/types/query.ts'
+import type { HistoryRow } from '../rpc/results.ts'
+import { ask } from './read.ts'
 import { actorName } from './rows.ts'
+import { ctidIn, type PoolView } from './view.ts'
 
 const COMMANDS: readonly EventType[] = ['CommandAccepted', 'CommandNoop', 'CommandRefused', 'RefusalsSummed']
 /** Facts that tell what happened without a command, and belong to the history as well. */
@@ -25,50 +24,15 @@ const HAPPENINGS: readonly EventType[] = [
 ]
 const HISTORY: readonly EventType[] = [...COMMANDS, ...HAPPENINGS, 'OperationFinished']
 
-/** All events that answer a query, at most `limit`, in the query's order. */
-export async function ask(store: LogStore, query: EventQuery): Promise<StoredEvent[]> {
-  const found: StoredEvent[] = []
-  let cursor: EventQuery | null = query
-  while (cursor && found.length < query.limit) {
-    const slice = await store.query({ ...cursor, limit: query.limit - found.length })
-    found.push(...slice.events)
-    cursor =
-      slice.next === null
-        ? null
-        : query.reverse
-          ? { ...query, to: slice.next }
-          : { ...query, from: slice.next }
-  }
-  return found
-}
-
-export function eventRow(pool: Pool, event: StoredEvent): EventRow {
-  const { seq, t, stream, ver, type, id, op, by, data } = event
-  const ct = ctOfStream(stream)
-  return {
-    position: `${pool.name}:${seq}`,
-    pool: pool.name,
-    seq,
-    time: t,
-    stream,
-    target: ct === undefined ? null : pool.ctid(ct),
-    ver,
-    type,
-    id,
-    op: op ?? null,
-    by: by ?? null,
-    data,
-  }
-}
-
 /** Commands and happenings of one pool, oldest first; `limit` counts the newest. */
 export async function history(
-  pool: Pool,
+  pool: PoolView,
+  log: LogReader,
   stream: EventQuery['stream'],
   limit: number,
 ): Promise<HistoryRow[]> {
   const where = stream === undefined ? {} : { stream }
-  const events = await ask(pool.journal.store, { ...where, types: HISTORY, reverse: true, limit: limit * 2 })
+  const events = await ask(log, { ...where, types: HISTORY, reverse: true, limit: limit * 2 })
   const ends = new Map<string, StoredEvent>()
   const rows: HistoryRow[] = []
   for (const event of events) {
@@ -78,7 +42,7 @@ export async function history(
   return rows.slice(0, limit).reverse()
 }
 
-function historyRow(pool: Pool, event: StoredEvent, end: StoredEvent | undefined): HistoryRow {
+function historyRow(pool: PoolView, event: StoredEvent, end: StoredEvent | undefined): HistoryRow {
   const { seq, t, op, stream } = event
   const ct = ctOfStream(stream)
   const data = event.data as {
@@ -93,7 +57,7 @@ function historyRow(pool: Pool, event: StoredEvent, end: StoredEvent | undefined
     position: `${pool.name}:${seq}`,
     op: op ?? '',
     actor: COMMANDS.includes(event.type) ? actorName(data.actor) : 'system:monitor',
-    target: ct === undefined ? argumentTarget(data.args) : (pool.ctid(ct) ?? argumentTarget(data.args)),
+    target: ct === undefined ? argumentTarget(data.args) : (ctidIn(pool, ct) ?? argumentTarget(data.args)),
     command: data.cli ?? commandLine(event),
     ...resultOf(pool, event, end),
   }
@@ -152,8 +116,8 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
   }
 }
 
-function resultOf(
-  pool: Pool,
+export function resultOf(
+  pool: PoolView,
   event: StoredEvent,
   end: StoredEvent | undefined,
 ): Pick<HistoryRow, 'result' | 'error' | 'duration'> {
@@ -166,76 +130,11 @@ function resultOf(
     const { result, error } = end.data as EventData<'OperationFinished'>
     return { result, error, duration: Math.max(0, Math.round((end.m - event.m) / 1000)) }
   }
-  const open = pool.journal.states.of(event.stream)?.context.op
+  const open = pool.states.of(event.stream)?.context.op
   const doubt = open?.id === event.op ? open?.pending?.inDoubt : null
   return {
     result: doubt ? 'in doubt' : open?.id === event.op ? 'running' : '-',
     error: doubt ?? null,
     duration: null,
-  }
-}
-
-/** An operation from its events, whether it is over or not. Null when the log has none of that id. */
-export async function operation(pool: Pool, op: string): Promise<OpRow | null> {
-  const events = await ask(pool.journal.store, { op, limit: 10_000 })
-  const accepted = events.find((event) => event.type === 'CommandAccepted')
-  if (!accepted) return null
-  const { command, actor, cli } = accepted.data as EventData<'CommandAccepted'>
-  const end = events.find((event) => event.type === 'OperationFinished')
-  const { result, error } = resultOf(pool, accepted, end)
-  const ct = ctOfStream(accepted.stream)
-  const steps = stepsOf(events)
-  return {
-    pool: pool.name,
-    op,
-    target: ct === undefined ? null : pool.ctid(ct),
-    command: cli ?? command,
-    actor: actorName(actor),
-    started: accepted.t,
-    state: result,
-    step: steps.findLast((step) => step.state === 'running' || step.state === 'in doubt')?.kind ?? null,
-    steps,
-    problem: error,
-  }
-}
-
-function stepsOf(events: readonly StoredEvent[]): OpRow['steps'] {
-  const steps = new Map<string, OpRow['steps'][number]>()
-  for (const event of events) {
-    const data = event.data as Record<string, string | undefined>
-    const intent = data['intent'] ?? ''
-    const step = steps.get(intent)
-    if (event.type === 'EffectIntended') {
-      const undoing = data['compensates'] ? `undo of ${data['compensates']}` : null
-      steps.set(intent, {
-        intent,
-        kind: data['kind'] ?? '',
-        state: 'running',
-        detail: undoing,
-        args: data['args'],
-      })
-    } else if (step) {
-      steps.set(intent, { ...step, ...stepChange(event.type, data) })
-    }
-  }
-  return [...steps.values()]
-}
-
-function stepChange(type: EventType, data: Record<string, unknown>): { state?: string; detail?: string } {
-  switch (type) {
-    case 'EffectSucceeded':
-      return { state: 'done', ...(data['by'] === 'run' ? {} : { detail: `found done by ${data['by']}` }) }
-    case 'EffectFailed':
-      return { state: 'failed', detail: String(data['message']) }
-    case 'EffectRetried':
-      return { state: 'running', detail: `attempt ${Number(data['attempt']) + 1}: ${data['message']}` }
-    case 'EffectInDoubt':
-      return { state: 'in doubt', detail: String(data['why']) }
-    case 'EffectResumed':
-      return { state: 'running', detail: `run again: ${data['why']}` }
-    case 'EffectFenced':
-      return { detail: `fenced, ${data['processes']} processes killed` }
-    default:
-      return {}
   }
 }

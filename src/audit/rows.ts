@@ -1,38 +1,36 @@
-/** Answers of the daemon, made from committed states alone: no process is forked and no file is read. */
+/** Rows of `ls` and `show`, made from states alone. */
 
-import type { ContainerSpec } from '../effects/host.ts'
 import type { Actor } from '../events/types/actor.ts'
 import type { CtState } from '../machines/container/machine.ts'
+import { ctIdOf, ctidOf, streamOfCt } from '../machines/fold.ts'
 import { lifeOf, phaseOf } from '../machines/life.ts'
-import type { Operation } from '../machines/operation.ts'
-import type { CtRow, IdRangeRow, OpRow, PoolRow, RepoRow, TrashRow, UserRow } from '../rpc/results.ts'
-import { ctIdOf, ctidOf, streamOfCt } from './fold.ts'
-import type { Pool } from './pool.ts'
-import { TRASH_AGE_MS } from './trash.ts'
+import { TRASH_AGE_MS } from '../machines/pool/context.ts'
+import type { CtRow, IdRangeRow, PoolRow, RepoRow, TrashRow, UserRow } from '../rpc/results.ts'
+import type { PoolView } from './view.ts'
 
 export const lxcPath = (pool: string): string => `/run/osctl/pools/${pool}/containers`
-export const cgroupOf = (spec: Pick<ContainerSpec, 'pool' | 'user' | 'ctid'>): string =>
+export const cgroupOf = (spec: { pool: string; user: string; ctid: string }): string =>
   `osctl/pool.${spec.pool}/group.default/user.${spec.user}/ct.${spec.ctid}`
 
 /** The reference's word for a state; `error` for a container that nobody can act on without an admin. */
-export function stateWord(pool: Pool, ct: CtState): string {
-  if (pool.journal.fold.quarantined.has(streamOfCt(ct)) || ct.context.op?.pending?.inDoubt) return 'error'
+export function stateWord(pool: PoolView, ct: CtState): string {
+  if (pool.quarantined.has(streamOfCt(ct)) || ct.context.op?.pending?.inDoubt) return 'error'
   const life = lifeOf(ct)
   // Until recovery has looked, what ran before the host died is neither known to run nor to be stopped.
   const bootId = ct.context.run?.evidence?.bootId
-  if (bootId !== undefined && bootId !== pool.ports.host.bootId()) return 'unknown'
+  if (bootId !== undefined && bootId !== pool.bootId) return 'unknown'
   if (life === 'creating') return 'staged'
   if (life === 'thawing') return 'freezing'
   return life
 }
 
-function problemOf(pool: Pool, ct: CtState): string | null {
-  const quarantine = pool.journal.fold.quarantined.get(streamOfCt(ct))
+function problemOf(pool: PoolView, ct: CtState): string | null {
+  const quarantine = pool.quarantined.get(streamOfCt(ct))
   if (quarantine) return `quarantined at ${pool.name}:${quarantine.seq}: ${quarantine.why}`
   return ct.context.op?.pending?.inDoubt ?? null
 }
 
-export function ctRow(pool: Pool, ct: CtState): CtRow {
+export function ctRow(pool: PoolView, ct: CtState): CtRow {
   const { identity, settings, map, run, op, createdAt } = ct.context
   const ctid = ctidOf(ct)
   const user = identity?.user ?? ''
@@ -70,14 +68,14 @@ export function ctRow(pool: Pool, ct: CtState): CtRow {
   }
 }
 
-export async function poolRow(pool: Pool): Promise<PoolRow> {
-  const state = pool.journal.states.pool()
+/** What is measured of a pool, by whoever can. */
+export type PoolMeasures = Pick<PoolRow, 'log' | 'log_head' | 'health' | 'problem'>
+
+export function poolRow(pool: PoolView, measures: PoolMeasures): PoolRow {
+  const state = pool.states.pool()
   const { users, config } = state.context
-  const cts = pool.containers()
-  const facts = await pool.ports.host.zfs.pool(pool.name).catch(() => null)
-  const head = pool.journal.head()
-  const unsafe = facts && facts.unsafe.length > 0 ? facts.unsafe.join('; ') : null
-  const unavailable = pool.journal.unavailable
+  const cts = [...pool.states.cts()]
+  const { log, log_head, health, problem } = measures
   return {
     name: pool.name,
     guid: pool.guid ?? '',
@@ -89,22 +87,16 @@ export async function poolRow(pool: Pool): Promise<PoolRow> {
     running: cts.filter((ct) => ct.context.run !== null).length,
     parallel_start: config.parallelStart,
     parallel_stop: config.parallelStop,
-    log: unavailable?.startsWith('suspended')
-      ? 'suspended'
-      : unavailable !== null
-        ? 'read-only'
-        : unsafe
-          ? 'degraded'
-          : 'ok',
-    log_head: `${head.seq}:${head.hash.slice(0, 16)}`,
-    health: facts?.health ?? 'unknown',
-    problem: unavailable ?? unsafe,
+    log,
+    log_head,
+    health,
+    problem,
     attrs: config.attrs,
   }
 }
 
-export function userRows(pool: Pool): UserRow[] {
-  return Object.entries(pool.journal.states.pool().context.users).map(([name, user]) => ({
+export function userRows(pool: PoolView): UserRow[] {
+  return Object.entries(pool.states.pool().context.users).map(([name, user]) => ({
     pool: pool.name,
     name,
     username: `${pool.name}-${name}`,
@@ -116,8 +108,8 @@ export function userRows(pool: Pool): UserRow[] {
   }))
 }
 
-export function idRangeRows(pool: Pool): IdRangeRow[] {
-  const { idRanges, users } = pool.journal.states.pool().context
+export function idRangeRows(pool: PoolView): IdRangeRow[] {
+  const { idRanges, users } = pool.states.pool().context
   return Object.entries(idRanges).map(([name, range]) => {
     const allocated = Object.values(users).filter((user) => user.range === name).length
     return {
@@ -133,8 +125,8 @@ export function idRangeRows(pool: Pool): IdRangeRow[] {
   })
 }
 
-export function repoRows(pool: Pool): RepoRow[] {
-  const { repositories } = pool.journal.states.pool().context
+export function repoRows(pool: PoolView): RepoRow[] {
+  const { repositories } = pool.states.pool().context
   return Object.entries(repositories).map(([name, { url, enabled }]) => ({
     pool: pool.name,
     name,
@@ -143,8 +135,8 @@ export function repoRows(pool: Pool): RepoRow[] {
   }))
 }
 
-export function trashRows(pool: Pool): TrashRow[] {
-  return Object.entries(pool.journal.states.pool().context.trash).map(([name, entry]) => ({
+export function trashRows(pool: PoolView): TrashRow[] {
+  return Object.entries(pool.states.pool().context.trash).map(([name, entry]) => ({
     pool: pool.name,
     name,
     ctid: entry.ctid,
@@ -161,32 +153,4 @@ export function actorName(actor: Actor | undefined): string {
   const { verified, claimed } = actor
   const who = claimed?.sudoUser ?? `uid ${verified.loginuid ?? verified.uid}`
   return claimed?.sshClient ? `${who} from ${claimed.sshClient}` : who
-}
-
-/** An open operation, from the state that holds it. */
-export function openOpRow(pool: Pool, target: string | null, op: Operation, actor: string): OpRow {
-  const { pending } = op
-  const state = pending?.inDoubt ? 'in doubt' : pending && pending.attempts > 1 ? 'retrying' : 'running'
-  const done = op.done.map((step) => ({
-    intent: step.intent,
-    kind: step.kind,
-    state: step.evidence === null ? 'failed' : 'done',
-    detail: null,
-    args: step.args,
-  }))
-  const current = pending
-    ? [{ intent: pending.intent, kind: pending.kind, state, detail: pending.inDoubt, args: pending.args }]
-    : []
-  return {
-    pool: pool.name,
-    op: op.id,
-    target,
-    command: op.command,
-    actor,
-    started: op.startedAt,
-    state,
-    step: pending?.kind ?? null,
-    steps: [...done, ...current],
-    problem: pending?.inDoubt ?? op.error,
-  }
 }
