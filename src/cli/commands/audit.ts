@@ -1,7 +1,7 @@
 /** `osctl history`, `event …`, `op …`: what happened, who did it, and what is under way. */
 import type { OpRow } from '../../rpc/results.ts'
+import { formatTime } from '../../rpc/time.ts'
 import { arg, given, type Invocation, poolOf, poolsOf, printJson, printRows } from '../invocation.ts'
-import { date } from '../output/humanize.ts'
 import { type Column, harmless, renderColumns } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec, OptionSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
@@ -213,7 +213,7 @@ function describeOp(row: OpRow, exact: boolean): string {
     ['command', row.command],
     ['target', row.target === null ? row.pool : `${row.pool}:${row.target}`],
     ['by', row.actor],
-    ['started', exact ? String(row.started) : date(row.started)],
+    ['started', exact ? String(row.started) : formatTime(row.started)],
     ['state', row.state],
     ['problem', row.problem],
   ]

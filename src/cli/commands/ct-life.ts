@@ -1,7 +1,7 @@
 /** `osctl ct new`, `import`, `del`: how containers come and go. */
 import { resolve } from 'node:path'
+import { formatTime } from '../../rpc/time.ts'
 import { arg, given, poolOf, target } from '../invocation.ts'
-import { date } from '../output/humanize.ts'
 import type { CommandSpec, OptionSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
 import { CT, IMAGE_OPTIONS } from './ct-arguments.ts'
@@ -107,6 +107,6 @@ export const del: CommandSpec = {
       force: options.flag('force'),
     })
     if (trash === undefined || result === 'accepted' || globals.flag('json') || globals.flag('quiet')) return
-    io.out(`in the trash as ${trash.name} until ${date(trash.expires_at)}\n`)
+    io.out(`in the trash as ${trash.name} until ${formatTime(trash.expires_at)}\n`)
   },
 }

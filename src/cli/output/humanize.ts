@@ -1,4 +1,4 @@
-/** Numbers, sizes, times as people read them (vpsadminos §3.1). */
+/** Numbers, sizes, durations as people read them (vpsadminos §3.1). Times are in `rpc/time.ts`. */
 
 const BINARY: readonly [string, number][] = [
   ['T', 1024 ** 4],
@@ -55,13 +55,6 @@ export function duration(seconds: number): string {
 export function elapsed(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)}ms`
   return ms < 60_000 ? `${(ms / 1000).toFixed(2)}s` : duration(ms / 1000)
-}
-
-/** Local time: `2024-05-01 13:37:00`. */
-export function date(ms: number): string {
-  const d = new Date(ms)
-  const day = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`
-  return `${day} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`
 }
 
 function two(value: number): string {

@@ -5,8 +5,9 @@
  * false or empty. What comes from outside (names in an index, values of attributes) can hold anything, so
  * control characters are shown as escapes: no text reaches the terminal as a command to it.
  */
+import { formatTime } from '../../rpc/time.ts'
 import { UsageError } from '../usage-error.ts'
-import { bytes, count, date, duration, elapsed, percent } from './humanize.ts'
+import { bytes, count, duration, elapsed, percent } from './humanize.ts'
 
 export type Row = Readonly<Record<string, unknown>>
 
@@ -104,7 +105,7 @@ function number(value: number, show: Column['show']): string {
     case 'ms':
       return elapsed(value)
     case 'date':
-      return date(value)
+      return formatTime(value)
     case 'percent':
       return percent(value)
     default:

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { bytes, count, date, duration, elapsed, percent } from '../../../src/cli/output/humanize.ts'
+import { bytes, count, duration, elapsed, percent } from '../../../src/cli/output/humanize.ts'
 import {
   type Column,
   harmless,
@@ -149,7 +149,7 @@ test('sorting is by value, stable, with what is absent last', () => {
   )
 })
 
-test('sizes, numbers, durations and dates as the reference shows them', () => {
+test('sizes, numbers, and durations as the reference shows them', () => {
   assert.deepEqual([0, 512, 1024, 1536, 5 * 1024 ** 3, 1023 * 1024 ** 2, 2 ** 50].map(bytes), [
     '0',
     '512',
@@ -163,5 +163,4 @@ test('sizes, numbers, durations and dates as the reference shows them', () => {
   assert.deepEqual([12, 192, 3723, 176_523].map(duration), ['12s', '03:12', '01:02:03', '2d, 01:02:03'])
   assert.deepEqual([14, 1250, 90_000].map(elapsed), ['14ms', '1.25s', '01:30'])
   assert.equal(percent(12.345), '12.3%')
-  assert.match(date(0), /^19(69|70)-\d\d-\d\d \d\d:\d\d:00$/)
 })
