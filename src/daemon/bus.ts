@@ -13,6 +13,7 @@ import type { Draft } from '../machines/advance.ts'
 import type { Asked, DecideView, Decision, Refusal } from '../machines/decide/decision.ts'
 import type { Accepted } from '../rpc/results.ts'
 import { CallError, Unavailable } from './errors.ts'
+import type { Committed } from './journal.ts'
 import type { Pool } from './pool.ts'
 import { Stalled } from './stalls.ts'
 
@@ -67,7 +68,7 @@ export class Bus {
     waiting: Waiting,
   ): Promise<Accepted> {
     let decision: Decision
-    let first: number | null
+    let committed: Committed | null
     try {
       const submission = pool.journal.submit((view) => {
         const made = decide(view)
@@ -76,7 +77,7 @@ export class Bus {
       })
       const submitted = await pool.journal.stalls.guard(submission)
       decision = submitted.extra
-      first = submitted.committed?.first ?? null
+      committed = submitted.committed
     } catch (error) {
       return await this.#unappended(error, pool, asked, waiting)
     }
@@ -85,9 +86,12 @@ export class Bus {
       if (known) return known
       throw callError(decision.refusal)
     }
-    const position = first === null ? null : `${pool.name}:${first}`
+    const position = committed === null ? null : `${pool.name}:${committed.first}`
     if (decision.is === 'noop') return { op: asked.op, result: 'noop', position, warnings: [] }
-    return await this.#follow(pool, decision.stream, asked.op, first ?? 0, waiting)
+    // What needs nothing of the host ends in the commit that began it: there is nothing to wait for.
+    const isOver = committed?.finished.some(({ op, result }) => op === asked.op && result === 'done')
+    if (isOver) return { op: asked.op, result: 'done', position, warnings: [] }
+    return await this.#follow(pool, decision.stream, asked.op, committed?.first ?? 0, waiting)
   }
 
   #limited(decision: Extract<Decision, { is: 'refused' }>, pool: Pool): readonly Draft[] {
