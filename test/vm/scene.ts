@@ -3,6 +3,8 @@
  * again and again: was it refused in one line, is nothing left half made, is the daemon still the same.
  */
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BootOptions, boot, createDisk, type Machine, scratch } from './driver.ts'
 
@@ -12,13 +14,15 @@ const OSCTL_TIMEOUT_MS = 3 * MINUTE
 const KERNEL = 'no_timer_check panic=1'
 
 export class Scene implements AsyncDisposable {
-  readonly machine: Machine
   readonly dir: string
+  readonly #options: BootOptions
+  #machine: Machine | null = null
+  #boots = 0
   #daemon = ''
 
-  private constructor(machine: Machine, dir: string) {
-    this.machine = machine
+  private constructor(dir: string, options: BootOptions) {
     this.dir = dir
+    this.#options = options
   }
 
   /** Boots a machine with blank disks of these sizes in GiB; no pool. */
@@ -26,17 +30,39 @@ export class Scene implements AsyncDisposable {
     const dir = options.dir ?? scratch()
     const disks = sizes.map((size, i) => createDisk(`${dir}/disk${i}.img`, size))
     const append = `${KERNEL} ${options.append ?? ''}`
-    const machine = boot({ ...options, dir, append, disks: [...disks, ...(options.disks ?? [])] })
-    const scene = new Scene(machine, dir)
+    const scene = new Scene(dir, { ...options, append, disks: [...disks, ...(options.disks ?? [])] })
+    await scene.#start()
+    return scene
+  }
+
+  /** The machine of the present boot; each boot has a directory of its own below `dir`. */
+  get machine(): Machine {
+    if (this.#machine === null) throw new Error('no machine runs')
+    return this.#machine
+  }
+
+  async #start(): Promise<void> {
+    const machine = boot({ ...this.#options, dir: join(this.dir, `boot${++this.#boots}`) })
+    this.#machine = machine
     try {
       await machine.waitForBoot()
-      await machine.waitUntilSucceeds('osctl ping')
-      scene.#daemon = await scene.daemonPid()
+      await this.expectNewDaemon()
     } catch (error) {
-      await machine[Symbol.asyncDispose]()
+      await this[Symbol.asyncDispose]()
       throw error
     }
-    return scene
+  }
+
+  /** Powers off as an admin does, and boots again on the same disks. */
+  async powerCycle(): Promise<void> {
+    await this.machine.powerOff(5 * MINUTE)
+    await this.#start()
+  }
+
+  /** Cuts the power, and boots again on what the disks hold. */
+  async powerCut(): Promise<void> {
+    await this.machine.kill()
+    await this.#start()
   }
 
   /** A pool of ours on a disk of its own. */
@@ -105,6 +131,7 @@ export class Scene implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.machine[Symbol.asyncDispose]()
+    await this.#machine?.kill()
+    if (process.env['OSCTL_KEEP_VM'] === undefined) rmSync(this.dir, { recursive: true, force: true })
   }
 }

@@ -40,7 +40,7 @@ after(async () => {
 
 /** Takes the disk out of the running machine. */
 async function pull(name: string): Promise<void> {
-  const socket = connect(join(dir, 'qmp.sock'))
+  const socket = connect(join(scene.machine.dir, 'qmp.sock'))
   await once(socket, 'connect')
   socket.write(`{"execute":"qmp_capabilities"}\n{"execute":"device_del","arguments":{"id":"disk-${name}"}}\n`)
   await once(socket, 'data')
