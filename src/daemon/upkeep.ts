@@ -47,6 +47,7 @@ export class Upkeep {
   #cached = 0
   #anchorPlanned = false
   #sealing = false
+  #watching = false
   readonly #segmentEvents: number
 
   constructor(
@@ -63,7 +64,9 @@ export class Upkeep {
     this.#segmentEvents = segmentEvents
     this.#anchored = journal.head().seq
     this.#cached = journal.head().seq
-    journal.onBusy = () => this.#quietly('pending commits', () => this.#watchPending())
+    journal.onBusy = () => {
+      if (!this.#watching) this.#quietly('pending commits', () => this.#watchPending())
+    }
     journal.listen(() => this.#onCommit())
   }
 
@@ -74,9 +77,15 @@ export class Upkeep {
     })
   }
 
+  /** One watch at most: under load a journal falls idle and becomes busy again hundreds of times a second. */
   async #watchPending(): Promise<void> {
-    do await this.#ports.clock.sleep(PENDING_CHECK_MS, this.#abort.signal)
-    while (this.#journal.checkPending())
+    this.#watching = true
+    try {
+      do await this.#ports.clock.sleep(PENDING_CHECK_MS, this.#abort.signal)
+      while (this.#journal.checkPending())
+    } finally {
+      this.#watching = false
+    }
   }
 
   #onCommit(): void {
