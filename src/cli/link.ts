@@ -81,6 +81,11 @@ export class Link {
   async apply<M extends AcceptedMethod>(method: M, params: MethodInput<M>): Promise<Accepted> {
     const accepted: Accepted = await this.change(method, params)
     const { io, globals } = this.#options
+    if (accepted.plan) {
+      const { printPlan } = await import('./output/plan.ts')
+      printPlan(io, accepted.plan, globals.flag('json'))
+      return accepted
+    }
     for (const warning of accepted.warnings) io.err(`warning: ${warning}\n`)
     if (globals.flag('json')) io.out(`${JSON.stringify(accepted)}\n`)
     else if (accepted.result === 'accepted' && !globals.flag('quiet')) {
@@ -107,13 +112,26 @@ export class Link {
     const sshClient = env['SSH_CONNECTION']?.split(' ')[0]
     return {
       cli,
-      key: globals.text('key') ?? freshKey(),
+      ...this.#key(),
       progress,
       noWait: globals.flag('no-wait'),
+      ...(this.isDryRun ? { dryRun: true } : {}),
       ...(reason === undefined ? {} : { reason }),
       ...(sudoUser ? { sudoUser: sudoUser.slice(0, 100) } : {}),
       ...(sshClient ? { sshClient: sshClient.slice(0, 100) } : {}),
     }
+  }
+
+  /** Only a plan is wanted: nothing is asked of the user, and nothing follows it. */
+  get isDryRun(): boolean {
+    return this.#options.globals.flag('dry-run')
+  }
+
+  /** A plan takes no key, but one that was given may have been used. */
+  #key(): Pick<Meta, 'key'> {
+    const key = this.#options.globals.text('key')
+    if (key !== undefined) return { key }
+    return this.isDryRun ? {} : { key: freshKey() }
   }
 
   async #connected(): Promise<Client> {

@@ -102,6 +102,10 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
     help: 'Idempotency key of 8 to 100 characters: a repetition with the same key changes nothing again',
   },
   { long: 'no-wait', help: 'Do not wait for the end, only until it is accepted' },
+  {
+    long: 'dry-run',
+    help: 'Print what would be recorded and done, or why it would be refused; change nothing',
+  },
 ]
 export const HELP_OPTION: OptionSpec = { long: 'help', short: 'h', help: 'Show this' }
 export const VERSION_OPTION: OptionSpec = { long: 'version', help: "Show osctl's version" }

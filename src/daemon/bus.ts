@@ -14,11 +14,14 @@ import type { Asked, DecideView, Decision, Refusal } from '../machines/decide/de
 import type { Accepted } from '../rpc/results.ts'
 import { CallError, Unavailable } from './errors.ts'
 import type { Committed } from './journal.ts'
+import { planOf } from './plan/plan.ts'
 import type { Pool } from './pool.ts'
 import { Stalled } from './stalls.ts'
 
 export type Waiting = {
   readonly noWait: boolean
+  /** Only a plan is wanted. */
+  readonly dryRun?: boolean
   /** Progress of the operation's effects. */
   readonly progress?:
     | ((text: string, done: number | null, total: number | null, op: string) => void)
@@ -67,6 +70,7 @@ export class Bus {
     decide: (view: DecideView) => Decision,
     waiting: Waiting,
   ): Promise<Accepted> {
+    if (waiting.dryRun) return await planOf(pool, asked, decide)
     let decision: Decision
     let committed: Committed | null
     try {

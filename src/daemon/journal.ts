@@ -167,7 +167,7 @@ export class Journal {
   }
 
   /** States that decisions are made on: committed plus what is on its way. */
-  get deciding(): DecideView {
+  get deciding(): States {
     return this.#speculative
   }
 

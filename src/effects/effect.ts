@@ -46,6 +46,11 @@ export const isNone = (part: unknown): part is None =>
  */
 export type Idempotence = 'idempotent' | 'restart' | 'once'
 
+/** Evidence in which words in angle brackets stand for what is known only afterwards. */
+export type Assumed<K extends IntentKind> = {
+  readonly [F in keyof Evidence<K>]: Evidence<K>[F] | `<${string}>`
+}
+
 export type EffectKind<K extends IntentKind> = {
   readonly kind: K
   readonly idempotence: Idempotence
@@ -56,7 +61,9 @@ export type EffectKind<K extends IntentKind> = {
     | ((args: IntentArgs<K>, evidence: Evidence<K> | null, context: EffectContext) => Promise<void>)
     | None
   /** The outcome that a plan may expect; `<guid of step n>` stands for what is known only afterwards. */
-  assume(args: IntentArgs<K>): Evidence<K>
+  assume(args: IntentArgs<K>): Assumed<K>
+  /** Another outcome after which other steps follow; absent where there is none. */
+  otherwise?(args: IntentArgs<K>): { when: string; evidence: Assumed<K> } | null
   /** What would run, for people: argv lines and files, as `--dry-run` prints them. */
   describe(args: IntentArgs<K>, names: { dataset: string }): string[]
   /** Attempts before a transient failure becomes final. */

@@ -28,6 +28,8 @@ export const metaSchema = z.strictObject({
   noWait: z.boolean().optional(),
   /** Send progress notifications. */
   progress: z.boolean().optional(),
+  /** Answer with a plan, and change nothing. */
+  dryRun: z.boolean().optional(),
 })
 const meta = { meta: metaSchema.optional() }
 

@@ -1,5 +1,6 @@
 /** What the daemon answers: plain rows, named as the columns of `osctl` are (vpsadminos §2, §3.1). */
 import type { MethodName } from './methods.ts'
+import type { Plan } from './plan.ts'
 import type { RpcId } from './protocol.ts'
 
 export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
@@ -163,12 +164,14 @@ export type HealthRow = { pool: string | null; entity: string; id: string | null
 /** What a command that changes something answers with. */
 export type Accepted = {
   op: string | null
-  /** done: finished; accepted: runs on (`noWait`); noop: it was so already. */
-  result: 'done' | 'accepted' | 'noop'
+  /** done: finished; accepted: runs on (`noWait`); noop: it was so already; planned: nothing was done. */
+  result: 'done' | 'accepted' | 'noop' | 'planned'
   position: string | null
   warnings: string[]
   /** Where a deleted container went, and until when it stays there (ms since the epoch). */
   trash?: { name: string; expires_at: number }
+  /** With `dryRun`. */
+  plan?: Plan
 }
 
 /** How to run a session in a container: the CLI runs argv as its child, on its own terminal. */
@@ -254,3 +257,5 @@ export type MethodResults = {
   shutdown: Accepted
 }
 export type MethodResult<M extends MethodName> = MethodResults[M]
+/** Methods that change something: they answer with Accepted. */
+export type ChangingMethod = { [M in MethodName]: MethodResult<M> extends Accepted ? M : never }[MethodName]

@@ -34,8 +34,10 @@ const QUEUE_OPTIONS: readonly OptionSpec[] = [
 
 /** -a: a shell once it runs. */
 async function attachIfAsked(invocation: Invocation): Promise<number> {
-  const { options } = invocation
-  return options.flag('attach') ? await attachShell(invocation, options.flag('user-shell')) : 0
+  const { options, link } = invocation
+  return options.flag('attach') && !link.isDryRun
+    ? await attachShell(invocation, options.flag('user-shell'))
+    : 0
 }
 
 export const start: CommandSpec = {

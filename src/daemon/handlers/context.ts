@@ -34,7 +34,7 @@ export function asked(
   const { meta, ...args } = params
   const known = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined))
   return {
-    op: daemon.ports.ids.ulid(),
+    op: newId(daemon, meta, 'operation'),
     actor: actorOf(call, meta),
     cli: meta?.cli ?? null,
     key: meta?.key,
@@ -43,9 +43,17 @@ export function asked(
   }
 }
 
+/** A new id, or the word for it in a plan, which takes none. */
+export const newId = (
+  daemon: Pick<Daemon, 'ports'>,
+  meta: Meta | undefined,
+  what: 'operation' | 'run' | 'container',
+): string => (meta?.dryRun ? `<${what}>` : daemon.ports.ids.ulid())
+
 export function waiting(call: Call, meta: Meta | undefined): Waiting {
   return {
     noWait: meta?.noWait ?? false,
+    dryRun: meta?.dryRun ?? false,
     accepted: (op) => call.operation(op),
     progress: (text, done, total) => call.progress(text, done ?? undefined, total),
   }

@@ -11,7 +11,16 @@ import type { Daemon } from '../daemon.ts'
 import { CallError, invalid, notFound, refused } from '../errors.ts'
 import type { Pool } from '../pool.ts'
 import { findImage } from '../repository.ts'
-import { asked, type HandlersOf, locate, locateCt, poolsOf, refuseWhileStopping, waiting } from './context.ts'
+import {
+  asked,
+  type HandlersOf,
+  locate,
+  locateCt,
+  newId,
+  poolsOf,
+  refuseWhileStopping,
+  waiting,
+} from './context.ts'
 
 /** No limit for the wait is a day: an effect always ends. */
 const LONGEST_START_S = 86_400
@@ -81,13 +90,19 @@ export function ctHandlers(
         params,
         call,
       )
+      if (accepted.plan) return accepted
       const trash = { name: `${ctid}.${accepted.op}`, expires_at: daemon.ports.clock.wall() + TRASH_AGE_MS }
       return { ...accepted, trash }
     },
     'ct.start': async (params, call) => {
       const { pool, ctid } = locate(daemon, params.id)
       const timeoutSeconds = startTimeout(params.waitSeconds)
-      const command = { type: 'ct.start', ctid, run: daemon.ports.ids.ulid(), timeoutSeconds } as const
+      const command = {
+        type: 'ct.start',
+        ctid,
+        run: newId(daemon, params.meta, 'run'),
+        timeoutSeconds,
+      } as const
       return await run(pool, command, 'ct start', withoutWait(params, params.waitSeconds), call)
     },
     'ct.stop': async (params, call) => {
@@ -99,7 +114,7 @@ export function ctHandlers(
       const { pool, ctid } = locate(daemon, params.id)
       const { mode, timeoutSeconds } = params
       const startTimeoutSeconds = startTimeout(params.waitSeconds)
-      const again = { run: daemon.ports.ids.ulid(), startTimeoutSeconds, mode, timeoutSeconds }
+      const again = { run: newId(daemon, params.meta, 'run'), startTimeoutSeconds, mode, timeoutSeconds }
       return await run(
         pool,
         { type: 'ct.restart', ctid, ...again },
@@ -148,7 +163,7 @@ async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new
     if (distribution === undefined) throw invalid('E_DISTRIBUTION', 'provide distribution')
     if (version === undefined) throw invalid('E_VERSION', 'provide distribution version')
     return {
-      ...base(daemon, pool, params.id, params.user),
+      ...base(daemon, pool, params.id, params),
       distribution,
       version,
       arch,
@@ -183,7 +198,7 @@ async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new
   }
   const source = { from: 'repository', image } as const
   return {
-    ...base(daemon, pool, params.id, params.user),
+    ...base(daemon, pool, params.id, params),
     distribution,
     version: image.version,
     arch,
@@ -192,7 +207,12 @@ async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new
   }
 }
 
-function base(daemon: Daemon, pool: Pool, ctid: string, user: string | undefined) {
+function base(
+  daemon: Daemon,
+  pool: Pool,
+  ctid: string,
+  { user, meta }: { user?: string | undefined; meta?: Meta | undefined },
+) {
   if (user !== undefined && !pool.journal.states.pool().context.users[user]) {
     throw notFound(
       'E_USER_NOT_FOUND',
@@ -201,7 +221,7 @@ function base(daemon: Daemon, pool: Pool, ctid: string, user: string | undefined
   }
   return {
     type: 'ct.create',
-    id: daemon.ports.ids.ulid(),
+    id: newId(daemon, meta, 'container'),
     ctid,
     user: user ?? null,
     group: '/default',
@@ -220,7 +240,7 @@ async function importation(
   const ctid = params.id ?? containerId
   if (ctid === null) throw refused('E_NO_ID', 'the image does not include container id, specify it')
   return {
-    ...base(daemon, pool, ctid, params.user),
+    ...base(daemon, pool, ctid, params),
     distribution: distribution ?? 'other',
     version: version ?? 'unknown',
     arch: arch ?? 'x86_64',

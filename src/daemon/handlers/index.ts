@@ -1,10 +1,12 @@
 /** Every method of the protocol and its handler. A method without one does not compile. */
+import type { MethodName } from '../../rpc/methods.ts'
 import type { Handlers } from '../../rpc/server.ts'
 import type { Daemon } from '../daemon.ts'
 import { toCallError } from '../errors.ts'
 import { auditHandlers, opHandlers } from './audit.ts'
 import type { Handle } from './context.ts'
 import { ctHandlers } from './ct.ts'
+import { withPlan } from './dry-run.ts'
 import { hostHandlers } from './host.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
 import { sessionHandlers } from './session.ts'
@@ -20,7 +22,10 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...opHandlers(daemon),
   }
   return Object.fromEntries(
-    Object.entries(all).map(([name, handle]) => [name, told(handle as unknown as Handle<never>)]),
+    Object.entries(all).map(([name, handle]) => [
+      name,
+      withPlan(name as MethodName, told(handle as unknown as Handle<never>) as never),
+    ]),
   ) as unknown as Handlers
 }
 

@@ -4,9 +4,11 @@ import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../../audit
 import { decidePool, type PoolCommand } from '../../machines/decide/pool.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
+import { joined, type Plan } from '../../rpc/plan.ts'
 import type { Accepted, ImageRow, PoolRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
+import { planned } from '../plan/plan.ts'
 import type { Pool } from '../pool.ts'
 import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
 import { asked, type HandlersOf, named, poolsOf, refuseWhileStopping, waiting } from './context.ts'
@@ -147,6 +149,7 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
     'trash.list': async ({ pools }) => poolsOf(daemon, pools).flatMap(trashRows),
     'trash.prune': async (params, call) => {
       let last = done(null)
+      const plans: Plan[] = []
       for (const pool of poolsOf(daemon, params.pools)) {
         const names = Object.keys(pool.journal.states.pool().context.trash)
         last = await decided(
@@ -157,8 +160,9 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
           params,
           call,
         )
+        if (last.plan) plans.push(last.plan)
       }
-      return last
+      return plans.length > 0 ? planned(joined(plans)) : last
     },
   }
 }

@@ -7,7 +7,7 @@
  * without it the dataset is partial.
  */
 import type { DatasetEvidence } from '../../events/types/intents.ts'
-import type { EffectContext } from '../effect.ts'
+import type { Assumed, EffectContext } from '../effect.ts'
 import { type ContainerRef, type Dataset, HostError } from '../host.ts'
 
 /** User property: the intent that made this dataset; its presence says that the dataset is complete. */
@@ -120,13 +120,13 @@ export const refOf = (context: EffectContext, args: { id: string; ctid: string }
   ctid: args.ctid,
 })
 
-/** Stands in a plan for a guid that is known only after step n, told by the name `…<operation>.<n>`. */
-export function plannedGuid(relative: string): string {
+/** Stands in a plan for what is known only after step n, told by the name `…<operation>.<n>`. */
+function plannedAfter<W extends string>(what: W, relative: string): `<${W} of ${string}>` {
   const step = /\.(\d+)$/.exec(relative)?.[1]
-  return step === undefined ? `<guid of ${relative}>` : `<guid of step ${step}>`
+  return step === undefined ? `<${what} of ${relative}>` : `<${what} of step ${step}>`
 }
 
-export const plannedDataset = (relative: string): DatasetEvidence => ({
-  guid: plannedGuid(relative),
-  createtxg: '<createtxg>',
+export const plannedDataset = (relative: string): Assumed<'dataset.create'> => ({
+  guid: plannedAfter('guid', relative),
+  createtxg: plannedAfter('createtxg', relative),
 })

@@ -66,6 +66,13 @@ export const datasetRename: EffectKind<'dataset.rename'> = {
     await zfs.rename(to, fullName(context, args.from), context.fence)
   },
   assume: (args) => ({ guid: args.guid, existing: false }),
+  otherwise: (args) =>
+    args.orExisting
+      ? {
+          when: `${args.to} was published by another`,
+          evidence: { guid: `<guid of ${args.to}>`, existing: true },
+        }
+      : null,
   describe: (args, names) => [
     `zfs unmount ${fullName(names, args.from)}`,
     `zfs rename ${fullName(names, args.from)} ${fullName(names, args.to)}`,

@@ -6,7 +6,7 @@
  * the dataset's name shows that our operation made it.
  */
 import type { EffectKind } from '../effect.ts'
-import { evidenceOf, fullName, isNamedAfter, mustBe, mustGet, plannedGuid } from './common.ts'
+import { evidenceOf, fullName, isNamedAfter, mustBe, mustGet } from './common.ts'
 
 /**
  * @throws E_NOT_FOUND (permanent), E_REFUSED (refused) when the dataset is another one
@@ -42,7 +42,10 @@ export const datasetSnapshot: EffectKind<'dataset.snapshot'> = {
     const ours = evidence ? seen.guid === evidence.guid : isNamedAfter(args.dataset, context.intent)
     if (ours) await context.host.zfs.destroy(seen.name, seen.guid, context.fence)
   },
-  assume: (args) => ({ guid: plannedGuid(`${args.dataset}@${args.name}`), createtxg: '<createtxg>' }),
+  assume: (args) => ({
+    guid: `<guid of snapshot ${args.name}>`,
+    createtxg: `<createtxg of snapshot ${args.name}>`,
+  }),
   describe: (args, names) => [`zfs snapshot ${fullName(names, args.dataset)}@${args.name}`],
   attempts: 3,
   lane: (args) => `dataset:${args.dataset}`,

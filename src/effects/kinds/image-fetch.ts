@@ -57,7 +57,7 @@ export const imageFetch: EffectKind<'image.fetch'> = {
   assume: (args) => ({
     file: imageFile(args.image),
     sha256: args.image.sha256 ?? '<sha256 of the download>',
-    bytes: 0,
+    bytes: '<bytes of the download>',
   }),
   describe: (args, names) => [`fetch ${args.image.url} to ${fullPath(names.dataset, imageFile(args.image))}`],
   attempts: 5,

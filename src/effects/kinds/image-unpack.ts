@@ -59,7 +59,7 @@ export const imageUnpack: EffectKind<'image.unpack'> = {
     return { is: 'partial', what: `${name} may hold some of the files of ${args.file}` }
   },
   undo: none('its dataset is in staging and is destroyed as a whole by the undo of dataset.create'),
-  assume: () => ({ entries: 0, bytes: 0, skippedDevices: 0 }),
+  assume: () => ({ entries: '<entries>', bytes: '<bytes>', skippedDevices: '<devices>' }),
   describe: (args, names) => {
     const ids = `${args.map.first}+${args.map.count}`
     return [`unpack ${args.file} into ${fullName(names, args.dataset)}/private as ids ${ids}`]

@@ -49,7 +49,11 @@ export const lxcStart: EffectKind<'lxc.start'> = {
     if (seen.state === 'stopped' || seen.runName !== args.run) return
     await context.host.lxc.stop(ref, 'kill', 0, context.fence)
   },
-  assume: () => ({ initPid: 1, startTime: 0, bootId: '<boot id>' }),
+  assume: () => ({
+    initPid: '<pid of its init>',
+    startTime: '<start time of its init>',
+    bootId: '<boot id>',
+  }),
   describe: (args) => [`lxc-start -n ${args.ctid}   (run ${args.run}, at most ${args.timeoutSeconds} s)`],
   attempts: 2,
   lane: () => null,

@@ -65,6 +65,7 @@ export function assumed(kind: IntentKind, args: unknown, bootId = BOOT): object 
   const filled = planned
     .replaceAll('<boot id>', bootId)
     .replaceAll(/<sha256[^>]*>/g, 'a'.repeat(64))
+    .replaceAll(/"<(?:pid|start time|bytes|entries|devices)[^>]*>"/g, '7')
     .replaceAll(/<[^>]*>/g, (placeholder) => digits(placeholder + JSON.stringify(args)))
   return JSON.parse(filled)
 }

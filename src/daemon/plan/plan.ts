@@ -1,0 +1,50 @@
+/** The plan of a command on one pool, in the place of the command: nothing is appended and nothing is done. */
+import type { Asked, DecideView, Decision } from '../../machines/decide/decision.ts'
+import { States } from '../../machines/fold.ts'
+import { emptyPlan, type Plan } from '../../rpc/plan.ts'
+import type { Accepted } from '../../rpc/results.ts'
+import { CallError } from '../errors.ts'
+import type { Pool } from '../pool.ts'
+import { walk } from './walk.ts'
+
+/**
+ * @param asked  with `<operation>` in the place of its id
+ * @throws CallError unavailable: the pool takes no changes
+ */
+export async function planOf(
+  pool: Pool,
+  asked: Asked,
+  decide: (view: DecideView) => Decision,
+): Promise<Accepted> {
+  const { unavailable } = pool.journal
+  if (unavailable !== null) {
+    const message = `pool ${pool.name} takes no changes: ${unavailable}`
+    throw new CallError('unavailable', 'E_POOL_UNAVAILABLE', message)
+  }
+  const known = asked.key === undefined ? null : await pool.journal.store.byKey(asked.key)
+  if (known) {
+    const note = `the key was used before: the answer would be that of operation ${known.op}`
+    return planned(emptyPlan({ result: 'known', notes: [note] }))
+  }
+  const states = new States(pool.journal.deciding)
+  const { clock, effects } = pool.ports
+  const paper = {
+    pool: pool.name,
+    states,
+    now: clock,
+    effects,
+    rehearse: async (_stream: string, { kind, args }: { kind: keyof typeof effects; args: unknown }) =>
+      effects[kind]
+        .describe(args as never, { dataset: pool.dataset })
+        .map((text) => ({ is: 'note' as const, text })),
+  }
+  return planned(await walk(paper, decide(states)))
+}
+
+export const planned = (plan: Plan): Accepted => ({
+  op: null,
+  result: 'planned',
+  position: null,
+  warnings: [],
+  plan,
+})

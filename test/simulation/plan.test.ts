@@ -1,0 +1,162 @@
+/**
+ * Plans: for every command that the crash tests know, what `--dry-run` says is what then happens, and saying it
+ * changes nothing.
+ */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
+import type { Plan } from '../../src/rpc/plan.ts'
+import type { Accepted } from '../../src/rpc/results.ts'
+import { type Bindings, difference } from './likeness.ts'
+import { running, scene } from './scenes.ts'
+import { prepared, VERBS, type Verb } from './verbs.ts'
+import { World } from './world.ts'
+
+/** The events of every log, the host's included. */
+const logsOf = (world: World): string[] =>
+  [world.disks.host(), ...[...world.daemon.pools.keys()].map((name) => world.disks.named(name))].flatMap(
+    (disk) => [...disk.rows()].map(({ event }) => JSON.stringify(event)),
+  )
+
+async function planOf(world: World, method: MethodName, params: MethodInput<MethodName>): Promise<Plan> {
+  const before = { machine: structuredClone(world.machine.state), logs: logsOf(world) }
+  const { result } = await world.must(method, { ...params, meta: { dryRun: true } } as never)
+  assert.deepEqual(world.machine.state, before.machine, 'the plan changed the host')
+  assert.deepEqual(logsOf(world), before.logs, 'the plan was recorded')
+  const { plan } = result as Accepted
+  assert.ok(plan)
+  return plan
+}
+
+type Happened = { pool: string; stream: string; type: string; data: unknown }
+
+function happened(world: World, pool: string, after: number): Happened[] {
+  return [...world.disks.named(pool).rows()]
+    .map(({ event }) => event)
+    .filter(({ seq }) => seq > after)
+    .map(({ stream, type, data }) => ({ pool, stream, type, data }))
+}
+
+const headOf = (world: World): number => world.daemon.pools.get('tank')?.journal.head().seq ?? 0
+
+/** Verbs whose plan is another one than what the model then does, by chance and not by fault. */
+const expectsOtherwise = (verb: Verb): boolean => verb.name === 'ct stop, init does not react'
+
+async function compare(verb: Verb): Promise<void> {
+  const world = new World({ seed: 7n, from: await prepared(verb) })
+  await world.boot()
+  await world.settle()
+  const plan = await planOf(world, verb.method, verb.params)
+  assert.equal(plan.refusal, null)
+  const head = headOf(world)
+  await world.must(verb.method, verb.params as never)
+  await world.settle()
+  const real = happened(world, 'tank', head)
+  assert.deepEqual(
+    plan.events.map(({ type }) => type),
+    real.map(({ type }) => type),
+  )
+  const known: Bindings = new Map()
+  for (const [index, { pool, stream, type, data }] of plan.events.entries()) {
+    const found = difference({ pool, stream, type, data }, real[index], known)
+    if (expectsOtherwise(verb) && found?.includes('.how:')) continue
+    assert.equal(found, null, `event ${index + 1}, ${type}: ${found}`)
+  }
+  const intents = real
+    .filter(({ type }) => type === 'EffectIntended')
+    .map(({ data }) => data as { kind: string })
+  assert.deepEqual(
+    plan.effects.map(({ kind }) => kind),
+    intents.map(({ kind }) => kind),
+  )
+  for (const effect of plan.effects) assert.ok(effect.actions.length > 0, `${effect.kind} does nothing`)
+}
+
+const UNPLANNED = ['pool.install', 'pool.export']
+
+describe('what is planned is what then happens', () => {
+  for (const verb of VERBS) {
+    if (UNPLANNED.includes(verb.method)) continue
+    it(verb.name, () => compare(verb))
+  }
+})
+
+describe('a plan', () => {
+  it('says why the command would be refused, and that is recorded nowhere', async () => {
+    const world = await scene()
+    await running(world, 'web')
+    const plan = await planOf(world, 'ct.delete', { id: 'web' })
+    const { error } = await world.call('ct.delete', { id: 'web' })
+    assert.equal(plan.result, null)
+    assert.equal(plan.refusal?.message, error?.message)
+    assert.equal(plan.refusal?.code, error?.code)
+    assert.deepEqual(plan.refusal?.possible, error?.possible)
+    assert.deepEqual(
+      plan.events.map(({ type }) => type),
+      ['CommandRefused'],
+    )
+    assert.deepEqual(plan.effects, [])
+    const unknown = await planOf(world, 'ct.start', { id: 'nobody' })
+    assert.equal(unknown.refusal?.kind, 'not-found')
+    const noImage = await planOf(world, 'ct.new', { id: 'new', distribution: 'plan9' })
+    assert.equal(noImage.refusal?.kind, 'not-found')
+    assert.match(noImage.refusal?.message ?? '', /image not found/)
+  })
+
+  it('of what is so already has no effects', async () => {
+    const world = await scene()
+    await running(world, 'web')
+    const plan = await planOf(world, 'ct.start', { id: 'web' })
+    assert.equal(plan.result, 'no change')
+    assert.deepEqual(plan.effects, [])
+    assert.deepEqual(plan.notes, ['the container is running'])
+  })
+
+  it('of a command whose key was used says so, and takes no key itself', async () => {
+    const world = await scene()
+    const meta = { key: 'the-key-of-it', dryRun: true }
+    const params = { id: 'web', distribution: 'busybox' }
+    assert.equal((await planOf(world, 'ct.new', params)).result, 'done')
+    await world.must('ct.new', { ...params, meta })
+    const { operation } = await world.must('ct.new', { ...params, meta: { key: 'the-key-of-it' } })
+    const { result } = await world.must('ct.new', { ...params, meta })
+    const { plan } = result as Accepted
+    assert.equal(plan?.result, 'known')
+    assert.ok(plan?.notes[0]?.includes(operation ?? '?'))
+  })
+
+  it('tells the way that it expects where the way forks, and what a failure would undo', async () => {
+    const world = await scene()
+    const fresh = await planOf(world, 'ct.new', { id: 'web', distribution: 'debian' })
+    assert.match(fresh.branches[0]?.expected ?? '', /^no: it is fetched/)
+    const publish = fresh.effects.find(({ branches }) => branches.length > 0)
+    assert.equal(publish?.kind, 'dataset.rename')
+    assert.match(publish?.branches[0]?.otherwise ?? '', /^yes: dataset\.destroy, dataset\.clone/)
+    assert.match(fresh.effects.at(-1)?.fails ?? '', /steps \d, \d undone, the container is gone$/)
+    await world.must('ct.new', { id: 'other', distribution: 'debian' })
+    const again = await planOf(world, 'ct.new', { id: 'web', distribution: 'debian' })
+    assert.match(again.branches[0]?.expected ?? '', /^yes: it is cloned/)
+    assert.deepEqual(
+      again.effects.map(({ kind }) => kind),
+      ['dataset.clone', 'dataset.rename'],
+    )
+  })
+
+  it('of a kill names the operation that it would give up', async () => {
+    const world = await scene()
+    await running(world, 'web')
+    world.plan = ({ what, phase }) =>
+      what === 'lxc.stop' && phase === 'before' ? { do: 'hang' } : { do: 'nothing' }
+    const stop = world.send('ct.stop', { id: 'web' })
+    await world.wait(() => stop.operation !== null, 'not accepted')
+    const plan = await planOf(world, 'ct.stop', { id: 'web', mode: 'kill' })
+    assert.ok(plan.notes[0]?.includes(stop.operation ?? '?'), plan.notes[0])
+  })
+
+  it('is refused for what has none, instead of doing it', async () => {
+    const world = await scene()
+    await running(world, 'web')
+    const { error } = await world.call('ct.exec', { id: 'web', program: 'sh', meta: { dryRun: true } })
+    assert.equal(error?.code, 'E_NO_PLAN')
+  })
+})
