@@ -19,8 +19,8 @@ export async function realStage(): Promise<Stage> {
   const start = async (): Promise<Machine> => {
     process.stdout.write('  (booting the live system in QEMU)\n')
     const machine = boot({ dir: join(directory, `boot-${++boots}`), disks: [disk] })
-    const ms = await machine.waitForBoot()
-    process.stdout.write(`  (booted in ${(ms / 1000).toFixed(1)} s)\n`)
+    const seconds = await machine.waitForBoot()
+    process.stdout.write(`  (booted in ${seconds.toFixed(1)} s)\n`)
     await machine.waitUntilSucceeds('osctl ping')
     return machine
   }

@@ -9,8 +9,15 @@ import type { LogStore } from '../events/log/store.ts'
 import type { EventData } from '../events/types/events.ts'
 import type { Ulid } from '../events/types/ids.ts'
 import type { CtState } from '../machines/container/machine.ts'
-import { ctIdOf, type States, streamOfCt } from '../machines/fold.ts'
+import { decideCt } from '../machines/decide/container.ts'
+import type { Asked } from '../machines/decide/decision.ts'
+import { ctIdOf, ctidOf, type States, streamOfCt } from '../machines/fold.ts'
 import { lifeOf } from '../machines/life.ts'
+import type { Bus } from './bus.ts'
+import type { Pool } from './pool.ts'
+import type { DaemonPorts } from './ports.ts'
+
+const START_TIMEOUT_S = 120
 
 const wants = (ct: CtState): boolean =>
   lifeOf(ct) === 'stopped' && (ct.context.settings.autostart !== null || ct.context.lostRebooting)
@@ -59,4 +66,52 @@ export async function inParallel<T>(
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item)
   }
   await Promise.all(Array.from({ length: Math.max(1, Math.min(width, items.length)) }, worker))
+}
+
+/** What autostart needs of the daemon. */
+export type Starter = {
+  readonly ports: DaemonPorts
+  readonly bus: Bus
+  readonly stopping: boolean
+  asked(actor: 'autostart', command: string, args: Record<string, unknown>): Asked
+}
+
+/**
+ * Plans what starts after an import, and starts it in the background: the rest of an earlier plan when only the
+ * daemon died, else everything that is to run.
+ * @param isAsked  false: nothing starts but what a plan still names
+ */
+export async function autostart(
+  daemon: Starter,
+  pool: Pool,
+  isAsked: boolean,
+  previous: EventData<'PoolOpened'>['previous'],
+): Promise<void> {
+  const { states, store } = pool.journal
+  const rest = previous === 'daemon-died' ? await remaining(states, store) : null
+  const cts = rest ?? (isAsked ? plan(states) : [])
+  // An empty plan is one, too: the next daemon must not make another.
+  if (rest === null) await pool.journal.note('pool', { type: 'AutostartPlanned', cts })
+  if (cts.length > 0) pool.inBackground('autostart was interrupted', () => startAll(daemon, pool, cts))
+}
+
+async function startAll(daemon: Starter, pool: Pool, cts: readonly Ulid[]): Promise<void> {
+  const { parallelStart } = pool.states.pool().context.config
+  await inParallel(cts, parallelStart, async (id) => {
+    if (daemon.stopping) return
+    await startOne(daemon, pool, id).catch((error) =>
+      daemon.ports.logger.warn(
+        { pool: pool.name, ct: pool.ctid(id), error: String(error) },
+        'a container did not start',
+      ),
+    )
+  })
+}
+
+async function startOne(daemon: Starter, pool: Pool, id: Ulid): Promise<void> {
+  const ctid = ctidOf(pool.states.ct(id))
+  const asked = daemon.asked('autostart', 'ct start', { id: ctid })
+  const run = daemon.ports.ids.ulid()
+  const command = { type: 'ct.start', ctid, run, timeoutSeconds: START_TIMEOUT_S } as const
+  await daemon.bus.run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
 }

@@ -9,15 +9,13 @@ import type { HookReport } from '../effects/host.ts'
 import type { Actor } from '../events/types/actor.ts'
 import type { IdBlock } from '../events/types/config.ts'
 import type { EventType } from '../events/types/events.ts'
-import { decideCt } from '../machines/decide/container.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
-import { ctidOf } from '../machines/fold.ts'
 import { lifeOf } from '../machines/life.ts'
-import { inParallel, plan, remaining } from './autostart.ts'
+import { autostart } from './autostart.ts'
 import { Bus } from './bus.ts'
 import { closePool, type ExportOptions } from './closing.ts'
-import { notFound, refused } from './errors.ts'
+import { isUninstalled, notFound, refused } from './errors.ts'
 import { HostLog } from './host-log.ts'
 import { namesOf } from './names.ts'
 import { openJournal } from './opening.ts'
@@ -35,7 +33,6 @@ const RENAMING: readonly EventType[] = [
   'RepositoryAdded',
   'RepositoryDeleted',
 ]
-const START_TIMEOUT_S = 120
 
 export class Daemon {
   readonly ports: DaemonPorts
@@ -71,7 +68,7 @@ export class Daemon {
     await host.materialise.host()
     await this.hostLog.open()
     this.#stopSpool = await host.watchSpool((report) => this.#onReport(report))
-    this.#trash.start()
+    await this.#trash.start()
     logger.info({ version: this.ports.version, simulated: host.simulated }, 'osctld is up')
   }
 
@@ -220,7 +217,7 @@ export class Daemon {
     await pool.detach()
   }
 
-  async #open(pool: Pool, autostart: boolean, asked: Asked): Promise<void> {
+  async #open(pool: Pool, isAsked: boolean, asked: Asked): Promise<void> {
     await this.#users.trySync()
     if (pool.journal.unavailable !== null) {
       this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
@@ -232,33 +229,7 @@ export class Daemon {
     const shared = this.#users.shared(pool)
     if (shared !== null) this.problems.set(`${pool.name} ids`, shared)
     this.#publishNames()
-    const { states, store } = pool.journal
-    const rest = previous === 'daemon-died' ? await remaining(states, store) : null
-    const cts = rest ?? (autostart ? plan(states) : [])
-    // An empty plan is one, too: the next daemon must not make another.
-    if (rest === null) await pool.journal.note('pool', { type: 'AutostartPlanned', cts })
-    if (cts.length > 0) pool.inBackground('autostart was interrupted', () => this.#autostart(pool, cts))
-  }
-
-  async #autostart(pool: Pool, cts: readonly string[]): Promise<void> {
-    const width = pool.journal.states.pool().context.config.parallelStart
-    await inParallel(cts, width, async (id) => {
-      if (this.#stopping) return
-      await this.#startCt(pool, id).catch((error) =>
-        this.ports.logger.warn(
-          { pool: pool.name, ct: pool.ctid(id), error: String(error) },
-          'a container did not start',
-        ),
-      )
-    })
-  }
-
-  async #startCt(pool: Pool, id: string): Promise<void> {
-    const ctid = ctidOf(pool.journal.states.ct(id))
-    const asked = this.asked('autostart', 'ct start', { id: ctid })
-    const run = this.ports.ids.ulid()
-    const command = { type: 'ct.start', ctid, run, timeoutSeconds: START_TIMEOUT_S } as const
-    await this.bus.run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
+    await autostart(this, pool, isAsked, previous)
   }
 
   import(
@@ -303,6 +274,10 @@ export class Daemon {
         await this.import(name, autostart)
         imported.push(name)
       } catch (error) {
+        if (isUninstalled(error)) {
+          this.ports.logger.info({ pool: name }, 'finished the uninstallation in which a daemon had died')
+          continue
+        }
         const message = error instanceof Error ? error.message : String(error)
         this.problems.set(name, message)
         this.ports.logger.error({ pool: name, error: message }, 'the pool could not be imported')

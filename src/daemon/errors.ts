@@ -47,3 +47,7 @@ export const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' | '
 /** The batch is not in the log, for certain, and nothing is wrong with it: UNKNOWN was looked up by then. */
 export const isNotThere = (error: unknown): boolean =>
   error instanceof LogError && (error.code === 'E_LOG_CONFLICT' || error.code === 'E_LOG_UNKNOWN')
+
+/** The pool is none of ours, or no longer. */
+export const isUninstalled = (error: unknown): boolean =>
+  error instanceof CallError && error.data.code === 'E_POOL_NOT_INSTALLED'

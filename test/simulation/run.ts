@@ -1,14 +1,16 @@
 /**
- * npm run sim -- [--seeds N] [--seed S] [--steps K] [--jobs J] [--story]
+ * npm run sim -- [--seeds N] [--seed S] [--steps K] [--keep I,J,…] [--jobs J] [--story]
  *
  * N random lives from seed S on (default: 1,000 from a fresh one; with --seed alone, that one), on all cores.
- * Prints the first failures with their seeds and stories; the exit status is 1 when there was any.
+ * Prints the first failures, each shrunk to the steps that it takes, and how to live them again; the exit status
+ * is 1 when there was any.
  */
 import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type Counts, storm } from './storm.ts'
+import { shrink } from './shrink.ts'
+import { type Counts, type Storm, storm } from './storm.ts'
 
 const SHOWN = 3
 
@@ -17,12 +19,15 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     seed: { type: 'string' },
     steps: { type: 'string', default: '60' },
+    keep: { type: 'string' },
     jobs: { type: 'string', default: `${availableParallelism()}` },
     story: { type: 'boolean', default: false },
   },
 })
 
 type Tally = Counts & { failed: string[] }
+const NEVER: Pick<Storm, 'story' | 'wrong'> = { story: [], wrong: [] }
+const keep = values.keep?.split(',').map(Number)
 const nothing = (): Tally => ({ commands: 0, crashes: 0, faults: 0, checks: 0, failed: [] })
 
 function add(to: Tally, from: Tally): void {
@@ -34,13 +39,25 @@ async function lives(first: bigint, count: number): Promise<Tally> {
   const tally = nothing()
   for (let i = 0; i < count; i++) {
     const seed = first + BigInt(i)
-    const { wrong, story, counts } = await storm(seed, Number(values.steps))
-    add(tally, { ...counts, failed: wrong.length > 0 ? [`${seed}`] : [] })
-    if (values.story || (wrong.length > 0 && tally.failed.length <= SHOWN)) {
-      console.log(`\nseed ${seed}\n${[...story, ...wrong.map((what) => `WRONG ${what}`)].join('\n')}`)
-    }
+    const life = await storm(seed, { steps: Number(values.steps), keep })
+    const isWrong = life.wrong.length > 0
+    add(tally, { ...life.counts, failed: isWrong ? [`${seed}`] : [] })
+    if (isWrong && keep === undefined && tally.failed.length <= SHOWN) await tellShortly(seed)
+    else if (values.story || (isWrong && tally.failed.length <= SHOWN)) tell(`seed ${seed}`, life)
   }
   return tally
+}
+
+function tell(title: string, { story, wrong }: Pick<Storm, 'story' | 'wrong'>): void {
+  console.log(`\n${[title, ...story, ...wrong.map((what) => `WRONG ${what}`)].join('\n')}`)
+}
+
+/** The story of a failure with the steps alone that it takes. */
+async function tellShortly(seed: bigint): Promise<void> {
+  const shrunk = await shrink(seed, Number(values.steps))
+  if (!shrunk) return tell(`seed ${seed}: it did not fail again, which is a defect of the simulator`, NEVER)
+  const again = `npm run sim -- --seed ${seed} --steps ${1 + Math.max(...shrunk.keep)} --keep ${shrunk.keep.join(',')}`
+  tell(`seed ${seed}, in ${shrunk.keep.length} steps (${again})`, shrunk.storm)
 }
 
 /** The same program, for a part of the seeds; its last line is its tally. */

@@ -1,32 +1,12 @@
 /** Random lives of a host: `npm run sim -- --seeds N [--seed S]` runs more of them. */
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import { shrink } from './shrink.ts'
 import { type Counts, storm } from './storm.ts'
 
 const SEEDS = 200
 const BATCH = 20
 const totals: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0 }
-
-/** Lives that went wrong once: each is a defect that was found and mended. */
-const FOUND = [
-  31n,
-  48n,
-  141n,
-  162n,
-  1124n,
-  1174n,
-  3027n,
-  3042n,
-  3067n,
-  3169n,
-  100_328n,
-  100_500n,
-  101_463n,
-  201_894n,
-  302_027n,
-  400_575n,
-  401_781n,
-] as const
 
 async function lives(seed: bigint): Promise<void> {
   const { wrong, story, counts } = await storm(seed)
@@ -41,8 +21,20 @@ describe('Whatever happens to a host, it comes to rest with nothing lost, leaked
       for (let seed = first; seed < first + BATCH; seed++) await lives(BigInt(seed))
     })
   }
-  it('seeds that failed once', async () => {
-    for (const seed of FOUND) await lives(seed)
+  it('a life can be lived without some of its steps, which shrinking relies on', async () => {
+    const whole = await storm(1n, { steps: 40 })
+    const half = await storm(1n, { steps: 40, keep: whole.taken.filter((step) => step % 2 === 0) })
+    assert.ok(half.taken.length < whole.taken.length)
+    assert.deepEqual((await storm(1n, { steps: 40, keep: half.taken })).story, half.story, 'and lived again')
+  })
+  it('a failure is shrunk to the steps that it takes', async () => {
+    const live: typeof storm = async (_seed, { steps = 60, keep } = {}) => {
+      const taken = Array.from({ length: steps }, (_, i) => i).filter((i) => keep?.includes(i) ?? true)
+      const wrong = taken.includes(17) && taken.includes(42) ? ['both'] : []
+      return { wrong, story: [], counts: { ...totals }, taken }
+    }
+    assert.deepEqual((await shrink(1n, 60, live))?.keep, [17, 42])
+    assert.equal(await shrink(1n, 30, live), null, 'what does not fail is not shrunk')
   })
 })
 

@@ -4,10 +4,12 @@
  * boundary; time that passes. Now and then the weather clears, everything comes to rest, and all invariants
  * must hold (invariants.ts); what was acknowledged must be in the log for ever.
  *
- * A failure is told by its seed and the story of what happened, oldest first.
+ * A failure is told by its seed and the story of what happened, oldest first. Each step draws from a stream of its
+ * own, so that a life can be told without some of its steps: that is how a failure is shrunk (shrink.ts).
  */
-import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
+import type { Pool } from '../../src/daemon/pool.ts'
 import { type Action, type Boundary, NOTHING } from './boundary.ts'
+import { type Command, CTS, command, type Scope } from './commands.ts'
 import { problems } from './invariants.ts'
 import { Random } from './random.ts'
 import { TAR, tarImage, ZFS, zfsImage } from './verbs.ts'
@@ -17,63 +19,30 @@ export type Storm = {
   readonly wrong: readonly string[]
   readonly story: readonly string[]
   readonly counts: Counts
+  /** Numbers of the steps that were taken. */
+  readonly taken: readonly number[]
 }
 export type Counts = { commands: number; crashes: number; faults: number; checks: number }
 
-const CTS = ['a', 'b', 'c', 'd', 'e'] as const
-const DISTRIBUTIONS = ['busybox', 'debian'] as const
-const MODES = ['stop', 'shutdown', 'kill'] as const
+/** A life that is too short to find anything is prolonged. */
+const LEAST_COMMANDS = 50
+const MOST_STEPS = 400
 
-type Command = { method: MethodName; params: MethodInput<MethodName> }
-
-/** One command, mostly one that makes sense. */
-function command(chance: Random, pools: readonly string[]): Command {
-  const id = chance.pick(CTS)
-  const timeoutSeconds = chance.pick([0, 5, 60])
-  const made: readonly (() => Command)[] = [
-    () => creation(chance, id, chance.pick(pools)),
-    () => creation(chance, id, chance.pick(pools)),
-    () => ({ method: 'ct.start', params: { id } }),
-    () => ({ method: 'ct.start', params: { id } }),
-    () => ({ method: 'ct.start', params: { id } }),
-    () => ({ method: 'ct.stop', params: { id, mode: chance.pick(MODES), timeoutSeconds } }),
-    () => ({ method: 'ct.stop', params: { id, mode: chance.pick(MODES), timeoutSeconds } }),
-    () => ({ method: 'ct.restart', params: { id, mode: chance.pick(MODES), timeoutSeconds } }),
-    () => ({ method: 'ct.freeze', params: { id } }),
-    () => ({ method: 'ct.unfreeze', params: { id } }),
-    () => ({ method: 'ct.delete', params: { id, force: chance.chance(0.6) } }),
-    () => ({ method: 'ct.set', params: { id, set: setting(chance) } }),
-    () => ({ method: 'trash.prune', params: {} }),
-    () => ({ method: 'pool.export', params: { name: chance.pick(pools), force: chance.chance(0.5) } }),
-    () => ({ method: 'pool.import', params: { name: chance.pick(pools) } }),
-    () => ({ method: 'pool.import', params: { name: chance.pick(pools) } }),
-    () => ({ method: 'ct.list', params: {} }),
-    () => ({ method: 'healthcheck', params: {} }),
-    () => ({ method: 'history.list', params: {} }),
-  ]
-  return chance.pick(made)()
-}
-
-function creation(chance: Random, id: string, pool: string): Command {
-  const from = chance.below(5)
-  if (from === 0) return { method: 'ct.import', params: { id, pool, file: chance.pick([TAR, ZFS]) } }
-  if (from === 1)
-    return { method: 'ct.new', params: { id, pool, distribution: 'x', version: '1', skipImage: true } }
-  return { method: 'ct.new', params: { id, pool, distribution: chance.pick(DISTRIBUTIONS) } }
-}
-
-function setting(chance: Random): MethodInput<'ct.set'>['set'] {
-  if (chance.chance(0.4)) return { hostname: `host${chance.below(3)}` }
-  return { autostart: chance.chance(0.7) ? { priority: chance.below(5), delay: 0 } : null }
+export type StormOptions = {
+  readonly steps?: number
+  /** Only these steps, by number: what a failure was shrunk to (shrink.ts). The life is then not prolonged. */
+  readonly keep?: readonly number[] | undefined
 }
 
 class Weather {
   readonly #world: World
-  readonly #chance: Random
+  /** Of the present step: what one step draws changes nothing in the next, so steps can be left out. */
+  #chance: Random
   readonly counts: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0 }
   readonly wrong: string[] = []
   readonly #acknowledged: { pool: string; op: string; what: string }[] = []
   readonly #open: Request[] = []
+  readonly #sessions: string[] = []
   #keys = 0
 
   constructor(world: World, chance: Random) {
@@ -91,13 +60,18 @@ class Weather {
     for (const name of Object.keys(machine.state.zpools)) await this.#world.must('pool.install', { name })
   }
 
+  get #scope(): Scope {
+    const doubts = [...this.#world.daemon.pools.values()].flatMap((pool) => doubtsOf(pool))
+    return { pools: this.#pools, doubts, sessions: this.#sessions }
+  }
+
   get #pools(): string[] {
     return Object.keys(this.#world.machine.state.zpools)
   }
 
-  /** One thing that happens. */
-  async step(): Promise<void> {
-    const chance = this.#chance
+  /** One thing that happens, whatever it is, decided by `chance` alone. */
+  async step(chance: Random): Promise<void> {
+    this.#chance = chance
     const roll = chance.below(100)
     if (!this.#world.isUp) return await this.#recover()
     if (roll < 45) await this.#command()
@@ -121,7 +95,7 @@ class Weather {
   }
 
   async #command(): Promise<void> {
-    const request = this.#send(command(this.#chance, this.#pools))
+    const request = this.#send(command(this.#chance, this.#scope))
     if (this.#chance.chance(0.5)) await this.#world.wait(() => request.answered, 'the storm waits')
     else await this.#world.pass(this.#chance.below(50))
   }
@@ -129,7 +103,7 @@ class Weather {
   /** Several admins at once. */
   async #race(): Promise<void> {
     for (let i = 2 + this.#chance.below(4); i > 0 && this.#world.isUp; i--) {
-      this.#send(command(this.#chance, this.#pools))
+      this.#send(command(this.#chance, this.#scope))
       if (this.#chance.chance(0.5)) await this.#world.pass(this.#chance.below(30))
     }
   }
@@ -149,7 +123,7 @@ class Weather {
       this.counts.faults += 1
       return { do: 'hang' }
     }
-    this.#send(command(this.#chance, this.#pools))
+    this.#send(command(this.#chance, this.#scope))
     await this.#world.pass(5000)
     this.#world.plan = () => NOTHING
     if (!hung || !this.#world.isUp) return
@@ -237,6 +211,8 @@ class Weather {
         result?: string
         position?: string | null
       }
+      const { session } = (request.result ?? {}) as { session?: string }
+      if (session) this.#sessions.push(session)
       if (!request.answered || request.error || !op || result !== 'done' || !position) continue
       this.#acknowledged.push({ pool: position.split(':')[0] ?? '', op, what: request.method })
     }
@@ -280,11 +256,8 @@ class Weather {
   /** What bad weather left in doubt is settled in clear weather by `op retry` alone. */
   async #settleDoubts(): Promise<void> {
     const world = this.#world
-    for (const pool of world.daemon.pools.values()) {
-      for (const { context } of [pool.journal.states.pool(), ...pool.journal.states.all()]) {
-        if (context.op?.pending?.inDoubt && world.isUp) await world.call('op.retry', { op: context.op.id })
-      }
-    }
+    for (const pool of world.daemon.pools.values())
+      for (const op of doubtsOf(pool)) if (world.isUp) await world.call('op.retry', { op })
     await world.settle()
   }
 
@@ -298,19 +271,35 @@ class Weather {
   }
 }
 
+/** Operations in doubt. */
+const doubtsOf = ({ states }: Pool): string[] =>
+  [states.pool(), ...states.all()].flatMap(({ context: { op } }) => (op?.pending?.inDoubt ? [op.id] : []))
+
 /** Derived state that could not be removed goes with the next daemon. */
 const isHarmless = (problem: string): boolean => problem.endsWith('left over')
 
-export async function storm(seed: bigint, steps = 60): Promise<Storm> {
+/** @returns what went wrong, with the story; which steps were taken, for shrinking */
+export async function storm(seed: bigint, { steps = 60, keep }: StormOptions = {}): Promise<Storm> {
   const chance = new Random(seed ^ 0x5eedn)
   const world = new World({ seed, scrambled: chance.chance(0.85), caching: chance.chance(0.5) })
-  const weather = new Weather(world, chance)
+  const weather = new Weather(world, chance.fork())
+  const streams = chance.fork()
+  const taken: number[] = []
+  const isLongEnough = (): boolean =>
+    keep !== undefined || (weather.counts.commands >= LEAST_COMMANDS && weather.counts.crashes > 0)
   try {
     await weather.prepare()
-    for (let i = 0; i < steps && weather.wrong.length === 0; i++) await weather.step()
+    for (let i = 0; i < steps || (!isLongEnough() && i < MOST_STEPS); i++) {
+      const own = streams.fork()
+      if (keep && !keep.includes(i)) continue
+      if (weather.wrong.length > 0) break
+      taken.push(i)
+      await weather.step(own)
+    }
     if (weather.wrong.length === 0) await weather.check()
   } catch (error) {
     weather.wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
-  return { wrong: [...weather.wrong, ...world.defects], story: world.story, counts: weather.counts }
+  const wrong = [...weather.wrong, ...world.defects]
+  return { wrong, story: world.story, counts: weather.counts, taken }
 }

@@ -1,0 +1,126 @@
+/**
+ * What admins ask in a storm: for each method, how often, and with which parameters. Mostly something that makes
+ * sense. A method that changes something and stands neither here nor among the exceptions fails verbs.test.ts.
+ */
+import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
+import type { Random } from './random.ts'
+import { TAR, ZFS } from './verbs.ts'
+
+export type Command = { readonly method: MethodName; readonly params: MethodInput<MethodName> }
+
+export const CTS = ['a', 'b', 'c', 'd', 'e'] as const
+const DISTRIBUTIONS = ['busybox', 'debian'] as const
+const MODES = ['stop', 'shutdown', 'kill'] as const
+const REPOSITORIES = ['default', 'mine'] as const
+
+/** What there is to ask about. */
+export type Scope = {
+  readonly pools: readonly string[]
+  /** Operations in doubt, and sessions that were begun. */
+  readonly doubts: readonly string[]
+  readonly sessions: readonly string[]
+}
+const UNKNOWN = '01KE0000000000000000000000'
+type Maker<M extends MethodName> = {
+  readonly weight: number
+  make(chance: Random, scope: Scope): MethodInput<M>
+}
+type Makers = { readonly [M in MethodName]?: Maker<M> }
+
+const ct = (chance: Random) => ({ id: chance.pick(CTS) })
+const stopping = (chance: Random) => ({
+  ...ct(chance),
+  mode: chance.pick(MODES),
+  timeoutSeconds: chance.pick([0, 5, 60]),
+})
+const repository = (chance: Random, { pools }: Scope) => ({
+  name: `${chance.pick(pools)}:${chance.pick(REPOSITORIES)}`,
+})
+
+export const MAKERS: Makers = {
+  'ct.new': { weight: 3, make: creation },
+  'ct.import': {
+    weight: 1,
+    make: (chance, { pools }) => ({
+      ...ct(chance),
+      pool: chance.pick(pools),
+      file: chance.pick([TAR, ZFS]),
+    }),
+  },
+  'ct.start': { weight: 4, make: ct },
+  'ct.stop': { weight: 3, make: stopping },
+  'ct.restart': { weight: 1.5, make: stopping },
+  'ct.freeze': { weight: 1, make: ct },
+  'ct.unfreeze': { weight: 1, make: ct },
+  'ct.delete': { weight: 1.5, make: (chance) => ({ ...ct(chance), force: chance.chance(0.6) }) },
+  'ct.set': { weight: 1.5, make: (chance) => ({ ...ct(chance), set: setting(chance) }) },
+  'ct.exec': { weight: 0.5, make: (chance) => ({ ...ct(chance), program: 'true' }) },
+  'ct.attach': { weight: 0.2, make: ct },
+  'ct.session-ended': {
+    weight: 0.5,
+    make: (chance, { sessions }) => ({
+      session: sessions.length > 0 ? chance.pick(sessions) : UNKNOWN,
+      status: 0,
+    }),
+  },
+  'op.retry': {
+    weight: 0.5,
+    make: (chance, { doubts }) => ({ op: doubts.length > 0 ? chance.pick(doubts) : UNKNOWN }),
+  },
+  // As `failed` or `undone` an admin could say what is not true, and the world would rightly complain.
+  'op.resolve': {
+    weight: 0.5,
+    make: (chance, { doubts }) => ({ op: doubts.length > 0 ? chance.pick(doubts) : UNKNOWN, as: 'done' }),
+  },
+  'trash.prune': { weight: 1, make: () => ({}) },
+  'pool.export': {
+    weight: 1,
+    make: (chance, { pools }) => ({ name: chance.pick(pools), force: chance.chance(0.5) }),
+  },
+  'pool.import': { weight: 2, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
+  'pool.set': {
+    weight: 0.5,
+    make: (chance, { pools }) => ({ name: chance.pick(pools), set: { parallelStart: 1 + chance.below(4) } }),
+  },
+  'repo.add': {
+    weight: 0.3,
+    make: (chance, { pools }) => ({ pool: chance.pick(pools), name: 'mine', url: '/usr/images' }),
+  },
+  'repo.delete': { weight: 0.3, make: repository },
+  'repo.enable': { weight: 0.3, make: repository },
+  'repo.disable': { weight: 0.2, make: repository },
+  'ct.list': { weight: 1, make: () => ({}) },
+  healthcheck: { weight: 1, make: () => ({}) },
+  'history.list': { weight: 1, make: () => ({}) },
+}
+
+/** Methods that change something and are not asked at random, each with the place where it is driven. */
+export const ELSEWHERE: { readonly [M in MethodName]?: string } = {
+  'pool.install': 'each storm begins with it; verbs.ts crashes it at every boundary',
+  'pool.uninstall':
+    'it ends the pool that the storm is about; uninstall.test.ts crashes it at every boundary',
+  shutdown: "the daemon's polite end, which ends the story: pools.test.ts",
+}
+
+const TABLE = Object.entries(MAKERS) as [MethodName, Maker<MethodName>][]
+const TOTAL = TABLE.reduce((sum, [, { weight }]) => sum + weight, 0)
+
+export function command(chance: Random, scope: Scope): Command {
+  let left = chance.fraction() * TOTAL
+  for (const [method, { weight, make }] of TABLE) {
+    left -= weight
+    if (left < 0) return { method, params: make(chance, scope) }
+  }
+  return { method: 'ct.list', params: {} }
+}
+
+function creation(chance: Random, { pools }: Scope): MethodInput<'ct.new'> {
+  const to = { ...ct(chance), pool: chance.pick(pools) }
+  if (chance.chance(0.25)) return { ...to, distribution: 'x', version: '1', skipImage: true }
+  return { ...to, distribution: chance.pick(DISTRIBUTIONS) }
+}
+
+function setting(chance: Random): MethodInput<'ct.set'>['set'] {
+  if (chance.chance(0.4)) return { hostname: `host${chance.below(3)}` }
+  return { autostart: chance.chance(0.7) ? { priority: chance.below(5), delay: 0 } : null }
+}

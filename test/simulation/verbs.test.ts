@@ -1,0 +1,67 @@
+/** A verb that changes something cannot be added without the simulator: this fails until it is driven there. */
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { type MethodName, methods } from '../../src/rpc/methods.ts'
+import { ELSEWHERE, MAKERS } from './commands.ts'
+import { VERBS } from './verbs.ts'
+
+/** Methods that only answer. */
+const READ_ONLY: readonly MethodName[] = [
+  'ping',
+  'status',
+  'pool.list',
+  'pool.show',
+  'ct.list',
+  'ct.show',
+  'ct.log',
+  'user.list',
+  'id-range.list',
+  'repo.list',
+  'repo.images',
+  'trash.list',
+  'history.list',
+  'event.list',
+  'event.show',
+  'event.verify',
+  'event.subscribe',
+  'op.list',
+  'op.show',
+  'healthcheck',
+  'debug.machine',
+]
+/** Changes that no effect follows: they end in the commit that begins them, which other verbs crash as well. */
+const ONE_COMMIT: readonly MethodName[] = [
+  'pool.set',
+  'repo.delete',
+  'repo.enable',
+  'repo.disable',
+  'ct.exec',
+  'ct.attach',
+  'ct.session-ended',
+]
+/** An import and a shutdown are what every crash test does before and after its verb. */
+const AROUND: readonly MethodName[] = ['pool.import', 'op.retry', 'op.resolve', 'shutdown']
+/** Its pool is not imported, so it has a test of its own. */
+const UNINSTALL: MethodName = 'pool.uninstall'
+
+const changing = (Object.keys(methods) as MethodName[]).filter((name) => !READ_ONLY.includes(name))
+
+it('every method that changes something happens in storms', () => {
+  assert.deepEqual(
+    changing.filter((name) => !(name in MAKERS) && !(name in ELSEWHERE)),
+    [],
+  )
+})
+
+it('every method with effects is crashed at every boundary', () => {
+  const crashed = new Set([...VERBS.map(({ method }) => method), UNINSTALL])
+  const missing = changing.filter(
+    (name) => !crashed.has(name) && !ONE_COMMIT.includes(name) && !AROUND.includes(name),
+  )
+  assert.deepEqual(missing, [])
+})
+
+it('the lists above name what there is', () => {
+  for (const name of [...READ_ONLY, ...ONE_COMMIT, ...AROUND, ...Object.keys(ELSEWHERE)])
+    assert.ok(name in methods, `${name} is no method any more`)
+})
