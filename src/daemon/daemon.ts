@@ -165,6 +165,7 @@ export class Daemon {
   async #resumeInstallation(pool: Pool): Promise<void> {
     const state = pool.journal.states.pool()
     const { op } = state.context
+    if (pool.journal.unavailable !== null) return
     if (!op?.pending || !['installing', 'uninstalling'].includes(lifeOf(state))) return
     if (op.pending.inDoubt === null) await pool.settle('pool', op.pending)
     await pool.ended(op.id, 'pool')
@@ -191,7 +192,8 @@ export class Daemon {
   /** Opens journal and pool object; the pool is listed, and not yet open for commands. */
   async #attach(name: string, dataset: string, create: boolean): Promise<Pool> {
     const facts = await this.ports.host.zfs.pool(name)
-    const { journal, cache } = await openJournal(this.ports, name, dataset, create)
+    const log = await openJournal(this.ports, name, dataset, create)
+    const { journal } = log
     // Before the pool listens: its engine waits for the users that this makes.
     journal.listen((committed) => {
       const types = new Set(committed.stored.map((event) => event.type))
@@ -199,7 +201,7 @@ export class Daemon {
       if (RENAMING.some((type) => types.has(type))) this.#publishNames()
     })
     const own = { name, guid: facts?.guid ?? null, dataset, directory: `/${dataset}` }
-    const pool = new Pool(this.ports, own, journal, cache, () => this.#users.prepared())
+    const pool = new Pool(this.ports, own, log, () => this.#users.prepared())
     try {
       if (journal.unavailable === null) await pool.begin()
     } catch (error) {
@@ -256,7 +258,8 @@ export class Daemon {
     const pool = await this.#attach(name, facts.dataset, false)
     try {
       await this.#resumeInstallation(pool)
-      if (lifeOf(pool.journal.states.pool()) === 'absent')
+      // A log of which nothing can be read says nothing about the pool: it is shown, and says what is wrong.
+      if (pool.journal.unavailable === null && lifeOf(pool.journal.states.pool()) === 'absent')
         throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name}`)
       await this.#open(pool, autostart, asked)
     } catch (error) {

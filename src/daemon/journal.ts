@@ -21,6 +21,7 @@ import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
 import { type AnyState, Fold, States, streamOfCt } from '../machines/fold.ts'
 import { isNotThere, Unavailable } from './errors.ts'
+import { Flights } from './flights.ts'
 import { Stalls } from './stalls.ts'
 
 export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }
@@ -36,8 +37,6 @@ export type Snapshot = {
 
 export type JournalListener = (committed: Committed) => void
 
-type InFlight = { readonly since: number; readonly done: Promise<unknown>; isOver: boolean }
-
 const APPEND_ATTEMPTS = 3
 
 /** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
@@ -49,10 +48,11 @@ export class Journal {
   #fold = new Fold()
   #speculative = new States()
   #versions = new Map<StreamId, number>()
-  #inFlight = new Set<InFlight>()
+  readonly #flights: Flights
   #poisoned = false
   #unavailable: string | null = 'the log is not open'
   #suspended = false
+  #distrusted: string | null = null
   readonly stalls = new Stalls()
   #session = 0
   readonly #listeners = new Set<JournalListener>()
@@ -60,6 +60,7 @@ export class Journal {
   constructor(store: LogStore, mint: Minting) {
     this.#store = store
     this.#mint = mint
+    this.#flights = new Flights(() => mint.mono())
   }
 
   /** Committed states: what readers see. */
@@ -77,19 +78,23 @@ export class Journal {
 
   /** Why the journal takes no changes; null when it does. */
   get unavailable(): string | null {
+    if (this.#distrusted !== null) return this.#distrusted
     if (this.#unavailable !== null) return this.#unavailable
     return this.#suspended
       ? 'suspended: its disk does not answer, a commit is pending for more than 5 s'
       : null
   }
 
+  /** This log is not the one that it should be: it is read from now on and never written. */
+  distrust(why: string): void {
+    this.#distrusted ??= why
+  }
+
   /** Looks whether commits come back. Called every second while any is pending; true while one is. */
   checkPending(): boolean {
-    let oldest = Number.POSITIVE_INFINITY
-    for (const { since } of this.#inFlight) oldest = Math.min(oldest, since)
-    this.#suspended = this.#mint.mono() - oldest >= SUSPENDED_AFTER_US
+    this.#suspended = this.#flights.oldest() >= SUSPENDED_AFTER_US
     if (this.#suspended) this.stalls.tell(this.unavailable ?? '')
-    return this.#inFlight.size > 0
+    return this.#flights.size > 0
   }
 
   /** Set by the pool: told when the first append of an idle journal is on its way. */
@@ -226,25 +231,16 @@ export class Journal {
       events: advanced.events,
       expected: expected as Partial<Record<StreamId, number>>,
     })
-    const flight = this.#fly(done)
-    if (this.#inFlight.size === 1) this.onBusy()
+    const landed = this.#flights.add(done)
+    if (this.#flights.size === 1) this.onBusy()
     try {
       const { first } = await done
       return this.#commit(advanced, first, before)
     } catch (error) {
       return await this.#failed(error, advanced, before)
     } finally {
-      this.#inFlight.delete(flight)
+      landed()
     }
-  }
-
-  #fly(done: Promise<unknown>): InFlight {
-    const over = (): void => {
-      flight.isOver = true
-    }
-    const flight: InFlight = { since: this.#mint.mono(), done: done.then(over, over), isOver: false }
-    this.#inFlight.add(flight)
-    return flight
   }
 
   #commit(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
@@ -308,10 +304,10 @@ export class Journal {
   async #recoverOnce(): Promise<void> {
     // What begins meanwhile, a seal, is waited for as well: the layer is laid on a log that rests.
     do {
-      await Promise.all([...this.#inFlight].map((flight) => flight.done))
+      await this.#flights.landed()
       if (this.#mustReopen) await this.#reopen()
       else await this.#catchUp()
-    } while ([...this.#inFlight].some((flight) => !flight.isOver))
+    } while (this.#flights.isAnyInTheAir)
     this.#relay()
   }
 
@@ -321,6 +317,9 @@ export class Journal {
       const opened = await this.#store.open()
       this.#unavailable = opened.readOnly
       this.#mustReopen = false
+      if (opened.head.seq < this.#fold.seq) {
+        this.distrust(`its end is lost: it ends at ${opened.head.seq}, and ${this.#fold.seq} was committed`)
+      }
       await this.#catchUp()
     } catch (error) {
       this.#unavailable = `the log cannot be opened: ${error instanceof Error ? error.message : String(error)}`
@@ -362,23 +361,23 @@ export class Journal {
     const expected = Object.fromEntries(
       baselines.map(({ stream }) => [stream, this.#versions.get(stream) ?? 0]),
     )
-    if (this.#inFlight.size > 0 || this.#poisoned) {
+    if (this.#flights.size > 0 || this.#poisoned) {
       throw new LogError('E_LOG_CONFLICT', 'commits are on their way, or one has failed')
     }
     for (const { stream } of baselines) this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     this.#poisoned = true
     const done = this.#store.seal(baselines, expected)
-    const flight = this.#fly(done)
+    const landed = this.#flights.add(done)
     try {
       await done
     } finally {
-      this.#inFlight.delete(flight)
+      landed()
     }
   }
 
   async close(): Promise<void> {
     this.#unavailable = 'the log is closed'
-    await Promise.all([...this.#inFlight].map((flight) => flight.done))
+    await this.#flights.landed()
     await this.#store.close()
   }
 }

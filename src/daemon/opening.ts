@@ -1,6 +1,18 @@
-/** Opening a pool's log: the store, its cache, and the journal folded from both. */
+/**
+ * Opening a pool's log: the store, its cache, and the journal folded from both; then the log is compared with the
+ * heads that were kept of it. One that does not fit is read and not written: what it says may not be what happened,
+ * and whatever were appended to it would bury the trace (DESIGN D16).
+ */
+import { brokenText } from '../audit/anchors.ts'
+import { Anchors } from './anchors.ts'
 import { Journal } from './journal.ts'
 import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
+
+export type OpenPoolLog = {
+  readonly journal: Journal
+  readonly cache: StateCache | null
+  readonly anchors: Anchors
+}
 
 /** A journal on the pool's log, folded, and the cache that its folding began with. */
 export async function openJournal(
@@ -8,7 +20,7 @@ export async function openJournal(
   pool: string,
   dataset: string,
   create: boolean,
-): Promise<{ journal: Journal; cache: StateCache | null }> {
+): Promise<OpenPoolLog> {
   const store = await ports.openPoolLog(pool, dataset, { create })
   const journal = new Journal(store, mintOf(ports))
   const cache = await ports.openCache(pool, dataset).catch(() => null)
@@ -22,5 +34,17 @@ export async function openJournal(
     ports.logger.error({ pool, seq, segment }, `the log is damaged: ${what}`)
   }
   for (const note of opened.notes) ports.logger.warn({ pool }, `log: ${note}`)
-  return { journal, cache }
+  const anchors = new Anchors(ports, dataset)
+  try {
+    const broken = await anchors.compare(store)
+    if (broken) journal.distrust(`${brokenText(broken, store.head())}; ${wayOut(pool)}`)
+    if (broken)
+      ports.logger.error({ pool, ...broken }, `the log is not to be trusted: ${journal.unavailable}`)
+    return { journal, cache, anchors }
+  } catch (error) {
+    await Promise.all([journal.close(), cache?.close()])
+    throw error
+  }
 }
+
+const wayOut = (pool: string): string => `osctl event verify ${pool} shows all that is wrong`

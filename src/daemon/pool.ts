@@ -21,11 +21,13 @@ import type { Draft } from '../machines/draft.ts'
 import { ctIdOf, ctidOf, type Quarantine, type States, streamOfCt } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
+import type { Anchors } from './anchors.ts'
 import { Engine } from './engine.ts'
 import type { Committed, Journal } from './journal.ts'
+import type { OpenPoolLog } from './opening.ts'
 import { type OperationEnd, OperationEnds } from './operation-ends.ts'
 import { isPassing, patiently } from './patience.ts'
-import type { DaemonPorts, StateCache } from './ports.ts'
+import type { DaemonPorts } from './ports.ts'
 import { factsOfBoot, factsOfReport, isNews, isSame, look, refOf, shouldRun } from './reality.ts'
 import { beginsReboot, RebootLimit } from './reboots.ts'
 import { recover, settle } from './recovery.ts'
@@ -54,6 +56,7 @@ export class Pool {
   readonly journal: Journal
   readonly engine: Engine
   readonly upkeep: Upkeep
+  readonly anchors: Anchors
   readonly #ports: DaemonPorts
   readonly #ends: OperationEnds
   readonly #reports = new Map<string, HookReport>()
@@ -69,8 +72,7 @@ export class Pool {
   constructor(
     ports: DaemonPorts,
     facts: PoolFacts,
-    journal: Journal,
-    cache: StateCache | null,
+    { journal, cache, anchors }: OpenPoolLog,
     prepared: () => Promise<void>,
   ) {
     this.#ports = ports
@@ -81,7 +83,8 @@ export class Pool {
     this.journal = journal
     this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => specOf(this, stream), prepared })
     this.#ends = new OperationEnds(journal)
-    this.upkeep = new Upkeep(ports, journal, facts.dataset, cache)
+    this.upkeep = new Upkeep(ports, journal, facts.dataset, cache, anchors)
+    this.anchors = anchors
     journal.listen((committed) => this.#onCommit(committed))
   }
 

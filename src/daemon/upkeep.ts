@@ -2,8 +2,9 @@
  * What a pool's log needs besides appends, none of it an event of its own accord:
  *
  *   suspended   a commit that is pending for 5 s makes the pool refuse changes, until it comes back
- *   anchor      the head goes into a property of `<ds>`, which survives a rollback or the loss of the log's
- *               dataset: 60 s or 1,000 events after the last, at most once a second, never when idle
+ *   anchor      the head goes where a rollback or the loss of the log's dataset does not reach (anchors.ts):
+ *               60 s or 1,000 events after the last, at most once a second, never when idle. With an anchor that
+ *               comes an hour after the last one, and at export, goes a snapshot of the log
  *   cache       the states go into `cache.db`, so that the next start folds only the tail
  *   seal        a segment of 250,000 events is sealed, and the next opens with baselines (DESIGN D9)
  *
@@ -18,6 +19,7 @@ import type { StreamId } from '../events/types/ids.ts'
 import { baselineOf, canonical } from '../machines/baseline.ts'
 import type { AnyState } from '../machines/fold.ts'
 import { streamOfCt } from '../machines/fold.ts'
+import type { Anchors } from './anchors.ts'
 import { confirmSnapshot } from './confirm.ts'
 import type { Journal } from './journal.ts'
 import type { CachedState, DaemonPorts, StateCache } from './ports.ts'
@@ -29,8 +31,7 @@ const ANCHOR_PAUSE_MS = 1000
 const CACHE_EVENTS = 5000
 const PENDING_CHECK_MS = 1000
 
-/** Property of `<ds>` that holds `seq:hash` of the newest anchored head. */
-export const ANCHOR_PROPERTY = 'org.vpsadminos.osctl:head'
+const SNAPSHOT_EVERY_MS = 3_600_000
 
 export const stateHash = (state: AnyState): string =>
   createHash('sha256')
@@ -42,10 +43,13 @@ export class Upkeep {
   readonly #journal: Journal
   readonly #dataset: string
   readonly #cache: StateCache | null
+  readonly #anchors: Anchors
   readonly #abort = new AbortController()
   #anchored = 0
   #cached = 0
   #anchorPlanned = false
+  /** Head and time of the newest snapshot of the log that this daemon took. */
+  #snapshot: { seq: number; at: number }
   #sealing = false
   #watching = false
   readonly #segmentEvents: number
@@ -55,15 +59,18 @@ export class Upkeep {
     journal: Journal,
     dataset: string,
     cache: StateCache | null,
+    anchors: Anchors,
     segmentEvents = SEGMENT_EVENTS,
   ) {
     this.#ports = ports
     this.#journal = journal
     this.#dataset = dataset
     this.#cache = cache
+    this.#anchors = anchors
     this.#segmentEvents = segmentEvents
     this.#anchored = journal.head().seq
     this.#cached = journal.head().seq
+    this.#snapshot = { seq: 0, at: ports.clock.wall() }
     journal.onBusy = () => {
       if (!this.#watching) this.#quietly('pending commits', () => this.#watchPending())
     }
@@ -115,10 +122,17 @@ export class Upkeep {
   /** Puts the committed head where a rollback of the log does not reach. */
   async anchor(): Promise<Head> {
     const head = this.#journal.head()
-    await this.#ports.host.zfs.set(this.#dataset, { [ANCHOR_PROPERTY]: `${head.seq}:${head.hash}` })
+    await this.#anchors.setProperty(head)
     this.#ports.logger.info({ dataset: this.#dataset, seq: head.seq, hash: head.hash }, 'log head')
     this.#anchored = head.seq
+    if (this.#ports.clock.wall() - this.#snapshot.at >= SNAPSHOT_EVERY_MS) await this.#takeSnapshot(head)
     return head
+  }
+
+  async #takeSnapshot(head: Head): Promise<void> {
+    if (head.seq === this.#snapshot.seq) return
+    await this.#anchors.snapshot(head)
+    this.#snapshot = { seq: head.seq, at: this.#ports.clock.wall() }
   }
 
   /** Keeps the committed states for the next start. */
@@ -163,7 +177,7 @@ export class Upkeep {
   /** At export: the last word about this log. */
   async finish(): Promise<void> {
     await this.save()
-    await this.anchor()
+    await this.#takeSnapshot(await this.anchor())
   }
 
   async stop(): Promise<void> {

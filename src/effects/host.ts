@@ -70,7 +70,10 @@ export interface ZfsPort {
     fence: Fence,
   ): Promise<void>
   clone(snapshot: string, name: string, properties: Record<string, string>, fence: Fence): Promise<void>
-  snapshot(name: string, fence: Fence): Promise<void>
+  /** `zfs snapshot -o`: the snapshot and its user properties in one sync task. */
+  snapshot(name: string, fence: Fence, properties?: Readonly<Record<string, string>>): Promise<void>
+  /** Snapshots of this very dataset, oldest first, with the properties that were set on them. Empty when absent. */
+  snapshots(dataset: string): Promise<Dataset[]>
   /** `zfs rename`, one sync task. E_EXISTS when the target is there. */
   rename(from: string, to: string, fence: Fence): Promise<void>
   /**

@@ -46,6 +46,14 @@ const imageFilter = {
   variant: z.string().optional(),
 }
 
+const keptHead = z.strictObject({
+  pool: z.string().max(200).optional(),
+  guid: z.string().max(20).optional(),
+  seq: z.int().min(0),
+  hash: z.string().regex(/^[0-9a-f]{16,64}$/, 'a hash of 16 to 64 hexadecimal digits'),
+  time: z.number().optional(),
+})
+
 export const methods = {
   ping: z.strictObject({ ...meta }),
   status: z.strictObject({ ...meta }),
@@ -179,7 +187,13 @@ export const methods = {
   }),
   /** `SEQ` or `POOL:SEQ`. */
   'event.show': z.strictObject({ position: z.string().min(1).max(200), ...meta }),
-  'event.verify': z.strictObject({ pools: pools.optional(), full: z.boolean().default(false), ...meta }),
+  'event.verify': z.strictObject({
+    pools: pools.optional(),
+    full: z.boolean().default(false),
+    /** Heads that were kept elsewhere: compared with the pool of their guid, without one with the only pool. */
+    against: z.array(keptHead).max(100_000).optional(),
+    ...meta,
+  }),
   /** Every later event, as notifications; `from` names the last seen seq of each pool, to go on without a gap. */
   'event.subscribe': z.strictObject({
     pools: pools.optional(),

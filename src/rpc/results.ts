@@ -152,10 +152,16 @@ export type OpRow = {
 
 export type VerifyRow = {
   pool: string
-  result: 'ok' | 'damaged'
+  /** lost: its end is missing, or it is an older copy; replaced: it is another log than the one that was anchored */
+  result: 'ok' | 'damaged' | 'lost' | 'replaced'
   head: string
+  /** Checked. */
   events: number
   segments: number
+  /** Heads kept outside of the log that it was compared with. */
+  anchors: number
+  /** First event that is damaged, missing or another one. */
+  first_bad: number | null
   problems: string[]
 }
 

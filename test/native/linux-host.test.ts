@@ -225,7 +225,17 @@ test('only the dataset that was meant is destroyed, and only when nothing needs 
   const clone = `${pool}/ct/hosttest-clone`
   const guid = (await zfs.get(spec.dataset))?.guid ?? ''
   await assert.rejects(zfs.destroy(spec.dataset, guid, fence()), { code: 'E_BUSY', failure: 'transient' })
-  await zfs.snapshot(`${spec.dataset}@base`, fence())
+  await zfs.snapshot(`${spec.dataset}@base`, fence(), { 'org.vpsadminos.test:head': '1:ab' })
+  await zfs.snapshot(`${spec.dataset}@bare`, fence())
+  const snapshots = await zfs.snapshots(spec.dataset)
+  assert.deepEqual(
+    snapshots.map(({ name, properties }) => [name, properties['org.vpsadminos.test:head']]),
+    [
+      [`${spec.dataset}@base`, '1:ab'],
+      [`${spec.dataset}@bare`, undefined],
+    ],
+  )
+  assert.deepEqual(await zfs.snapshots(`${spec.dataset}/none`), [])
   await zfs.clone(`${spec.dataset}@base`, clone, { canmount: 'noauto' }, fence())
   await zfs.unmount(spec.dataset)
   await assert.rejects(zfs.destroy(spec.dataset, guid, fence()), { code: 'E_REFUSED', message: /clone/ })

@@ -5,6 +5,7 @@ import { arg, given, type Invocation, poolOf, poolsOf, printJson, printRows } fr
 import { type Column, harmless, renderColumns } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec, OptionSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
+import { eventVerify } from './proof.ts'
 
 const POOLS: readonly ArgumentSpec[] = [{ name: 'pool', optional: true, many: true, words: 'pool' }]
 const OP: ArgumentSpec = { name: 'op' }
@@ -134,32 +135,6 @@ const eventShow: CommandSpec = {
 function withPool(invocation: Invocation, position: string): string {
   const pool = poolOf(invocation)
   return pool === undefined || position.includes(':') ? position : `${pool}:${position}`
-}
-
-const verifyColumns: readonly Column[] = [
-  { name: 'pool' },
-  { name: 'result' },
-  { name: 'events', right: true, help: 'checked' },
-  { name: 'segments', right: true },
-  { name: 'head' },
-]
-
-const eventVerify: CommandSpec = {
-  name: 'verify',
-  summary: 'Check that logs are whole and unchanged',
-  description: ['Exit status 1 when one is damaged.'],
-  args: POOLS,
-  table: { columns: verifyColumns, defaults: verifyColumns.map(({ name }) => name), layout: 'columns' },
-  options: [{ long: 'full', help: 'Sealed segments too' }],
-  run: async (invocation) => {
-    const { options, args, link, io } = invocation
-    const params = { full: options.flag('full'), ...poolsOf(invocation, args) }
-    const rows = await link.query('event.verify', params)
-    printRows(invocation, rows)
-    for (const { pool, problems } of rows)
-      for (const problem of problems) io.err(`${pool}: ${harmless(problem)}\n`)
-    return rows.some(({ result }) => result !== 'ok') ? 1 : 0
-  },
 }
 
 const opColumns: readonly Column[] = [

@@ -10,14 +10,14 @@ import { ctidOf, streamOfCt } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Call } from '../../rpc/call.ts'
-import type { Accepted, EventRow, OpRow, VerifyRow } from '../../rpc/results.ts'
+import type { Accepted, EventRow, OpRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, refused } from '../errors.ts'
 import type { Committed } from '../journal.ts'
 import type { Pool } from '../pool.ts'
 import { actorOf, type HandlersOf, locateCt, poolsOf } from './context.ts'
 
-type AuditMethods = 'history.list' | 'event.list' | 'event.show' | 'event.verify' | 'event.subscribe'
+type AuditMethods = 'history.list' | 'event.list' | 'event.show' | 'event.subscribe'
 
 export function auditHandlers(daemon: Daemon): HandlersOf<AuditMethods> {
   return {
@@ -52,8 +52,6 @@ export function auditHandlers(daemon: Daemon): HandlersOf<AuditMethods> {
       return newest ? rows.reverse() : rows
     },
     'event.show': async ({ position }) => await show(daemon, position),
-    'event.verify': async ({ pools, full }) =>
-      await Promise.all(poolsOf(daemon, pools).map((pool) => verify(pool, full))),
     'event.subscribe': async ({ pools, from }, call) =>
       await subscribe(poolsOf(daemon, pools), from ?? {}, call),
   }
@@ -77,24 +75,6 @@ async function show(daemon: Daemon, position: string): Promise<EventRow> {
   const event = events[0]
   if (!event) throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq}`)
   return eventRow(pool, event)
-}
-
-async function verify(pool: Pool, full: boolean): Promise<VerifyRow> {
-  const report = await pool.journal.store.verify({ full })
-  const damage = report.damage.map(
-    ({ seq, segment, what }) => `segment ${segment}${seq === null ? '' : `, ${pool.name}:${seq}`}: ${what}`,
-  )
-  const quarantined = [...pool.journal.fold.quarantined.values()].map(
-    ({ stream, seq, why }) => `${stream} is quarantined at ${pool.name}:${seq}: ${why}`,
-  )
-  return {
-    pool: pool.name,
-    result: damage.length === 0 ? 'ok' : 'damaged',
-    head: `${report.head.seq}:${report.head.hash}`,
-    events: report.checked,
-    segments: report.segments,
-    problems: [...damage, ...quarantined],
-  }
 }
 
 /**

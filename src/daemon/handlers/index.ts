@@ -9,6 +9,7 @@ import { ctHandlers } from './ct.ts'
 import { withPlan } from './dry-run.ts'
 import { hostHandlers } from './host.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
+import { proofHandlers } from './proof.ts'
 import { sessionHandlers } from './session.ts'
 
 export function handlers(daemon: Daemon, pid: number): Handlers {
@@ -20,6 +21,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...sessionHandlers(daemon),
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
+    ...proofHandlers(daemon),
   }
   return Object.fromEntries(
     Object.entries(all).map(([name, handle]) => [

@@ -77,6 +77,18 @@ async function tree(name: string): Promise<Dataset[]> {
   }
 }
 
+/** Snapshots of one dataset, in the order in which they were made, with their own user properties. */
+async function snapshotsOf(name: string): Promise<Dataset[]> {
+  try {
+    const argv = ['zfs', 'get', '-jp', '-d', '1', '-t', 'snapshot', 'all', checked(name)] as const
+    const found = parseZfsGet((await query({ argv: [...argv] })).stdout)
+    return found.sort((a, b) => Number(a.createtxg) - Number(b.createtxg))
+  } catch (error) {
+    if (isAbsent(error)) return []
+    throw error
+  }
+}
+
 async function mountOne(dataset: Dataset): Promise<void> {
   if (dataset.properties['canmount'] === 'off' || !dataset.mountpoint?.startsWith('/')) return
   if ((await mountedAt(dataset.name)) !== null) return
@@ -216,9 +228,10 @@ export function linuxZfs(run: EffectRunner): ZfsPort {
       // `zfs clone` has no -u (2.3): it mounts unless canmount=noauto is among the properties.
       await zfs(['clone', ...assignments(properties), checked(snapshot), checked(name)], fence)
     },
-    async snapshot(name, fence) {
-      await zfs(['snapshot', checked(name)], fence)
+    async snapshot(name, fence, properties = {}) {
+      await zfs(['snapshot', ...assignments(properties), checked(name)], fence)
     },
+    snapshots: snapshotsOf,
     async rename(from, to, fence) {
       await unmount(checked(from), false)
       await zfs(['rename', '-u', checked(from), checked(to)], fence)

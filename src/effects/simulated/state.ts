@@ -10,7 +10,13 @@ import { runEvidence } from '../../events/types/intents.ts'
 
 const tree = z.record(z.string(), z.string())
 
-const snapshotSchema = z.object({ guid: z.string(), createtxg: z.string(), files: tree })
+const snapshotSchema = z.object({
+  guid: z.string(),
+  createtxg: z.string(),
+  files: tree,
+  /** Set on the snapshot itself. */
+  properties: tree.default({}),
+})
 
 const datasetSchema = z.object({
   name: z.string(),

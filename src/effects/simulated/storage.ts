@@ -97,14 +97,24 @@ export function cloneDataset(state: MachineState, snapshot: string, name: string
 }
 
 /** `zfs snapshot` @throws E_EXISTS, E_NOT_FOUND (permanent) */
-export function takeSnapshot(state: MachineState, name: string): void {
+export function takeSnapshot(
+  state: MachineState,
+  name: string,
+  properties: Readonly<Record<string, string>> = {},
+): void {
   const [source = '', short = ''] = name.split('@')
   const dataset = requireDataset(state, source)
   if (dataset.snapshots[short]) {
     throw new HostError('E_EXISTS', 'permanent', `cannot create snapshot '${name}': dataset already exists`)
   }
   const txg = changePool(state, name, 'create snapshot')
-  dataset.snapshots[short] = { guid: nextGuid(state), createtxg: txg, files: { ...dataset.files } }
+  const files = { ...dataset.files }
+  dataset.snapshots[short] = {
+    guid: nextGuid(state),
+    createtxg: txg,
+    files,
+    properties: { ...properties },
+  }
 }
 
 /** True while a container runs on it, or something else uses its mount. */
@@ -192,8 +202,7 @@ export type Seen = {
   guid: string
   createtxg: string
   dataset: SimulatedDataset
-  isSnapshot: boolean
-}
+} & ({ isSnapshot: false } | { isSnapshot: true; snapshot: SimulatedDataset['snapshots'][string] })
 
 /** A dataset or snapshot by name, null when absent. */
 export function lookUp(state: MachineState, name: string): Seen | null {
@@ -205,7 +214,7 @@ export function lookUp(state: MachineState, name: string): Seen | null {
   }
   const snapshot = dataset.snapshots[short]
   if (!snapshot) return null
-  return { name, guid: snapshot.guid, createtxg: snapshot.createtxg, dataset, isSnapshot: true }
+  return { name, guid: snapshot.guid, createtxg: snapshot.createtxg, dataset, isSnapshot: true, snapshot }
 }
 
 const unmountBusy = (name: string): HostError =>

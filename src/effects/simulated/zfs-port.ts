@@ -17,8 +17,24 @@ function toDataset(state: MachineState, seen: storage.Seen): Dataset {
     mounted: !seen.isSnapshot && seen.dataset.mounted,
     mountpoint: seen.isSnapshot ? null : storage.mountpointOf(seen.name),
     origin: seen.isSnapshot ? null : seen.dataset.origin,
-    properties: storage.effectiveProperties(state, seen.dataset.name),
+    properties: {
+      ...storage.effectiveProperties(state, seen.dataset.name),
+      ...(seen.isSnapshot ? seen.snapshot.properties : {}),
+    },
   }
+}
+
+/** In the order in which they were made, with what was set on each itself. */
+function snapshotsOf(state: MachineState, dataset: string): Dataset[] {
+  return Object.entries(state.datasets[dataset]?.snapshots ?? {}).map(([short, snapshot]) => ({
+    name: `${dataset}@${short}`,
+    guid: snapshot.guid,
+    createtxg: snapshot.createtxg,
+    mounted: false,
+    mountpoint: null,
+    origin: null,
+    properties: { ...snapshot.properties },
+  }))
 }
 
 function markedPool(state: MachineState, pool: SimulatedZpool): MarkedPool & { active: boolean } {
@@ -98,7 +114,9 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
         () => storage.completeDataset(state, name, { mount: false, properties }),
         () => storage.cloneDataset(state, snapshot, name),
       ),
-    snapshot: (name, fence) => change('snapshot', name, fence, () => storage.takeSnapshot(state, name)),
+    snapshot: (name, fence, properties) =>
+      change('snapshot', name, fence, () => storage.takeSnapshot(state, name, properties)),
+    snapshots: (dataset) => read('snapshots', dataset, () => snapshotsOf(state, dataset)),
     rename: (from, to, fence) => change('rename', from, fence, () => storage.renameDataset(state, from, to)),
     destroy: (name, guid, fence) =>
       change('destroy', name, fence, () => storage.destroyDataset(state, name, guid)),

@@ -127,6 +127,10 @@ export class WorkerLog implements LogStore {
     return appended
   }
 
+  hashAt(seq: number): Promise<string | null> {
+    return this.#call('hashAt', seq)
+  }
+
   verify(options: { full: boolean; against?: Head }): Promise<VerifyReport> {
     return this.#call('verify', options)
   }

@@ -112,6 +112,11 @@ export class MemoryLog implements LogStore {
     return row && row.event.seq <= this.#tip.seq ? this.#parsed(row) : null
   }
 
+  async hashAt(seq: number): Promise<string | null> {
+    await this.#turn()
+    return seq > this.#tip.seq ? null : (this.#disk.at(seq)?.hash.toString('hex') ?? null)
+  }
+
   head(): Head {
     this.#assertOpen()
     return headOf(this.#tip.seq, this.#tip.hash)

@@ -46,6 +46,7 @@ export type Calls = {
     args: { stamp: Stamp; baselines: readonly NewEvent[]; expected: AppendBatch['expected'] }
     result: Appended & { segmentEvents: number }
   }
+  hashAt: { args: number; result: string | null }
   verify: { args: { full: boolean; against?: Head }; result: VerifyReport }
   loadStates: { args: Head; result: CachedStates | null }
   saveStates: { args: CachedStates; result: boolean }

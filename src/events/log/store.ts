@@ -90,6 +90,8 @@ export interface LogStore extends LogReader {
   seal(baselines: readonly NewEvent[], expected?: AppendBatch['expected']): Promise<Appended>
   /** Number of events in the open segment: the daemon seals at 250,000. */
   segmentEvents(): number
+  /** Hash of the event at this position; null where the log has none that can be read. */
+  hashAt(seq: number): Promise<string | null>
   verify(options: { full: boolean; against?: Head }): Promise<VerifyReport>
   /** Checkpoints the WAL and closes. Idempotent. */
   close(): Promise<void>

@@ -67,6 +67,7 @@ function handlersOf(data: WorkerData): Handlers {
       const appended = await log.seal(args.baselines, args.expected)
       return { ...appended, segmentEvents: log.segmentEvents() }
     },
+    hashAt: (seq) => log.hashAt(seq),
     verify: (options) => log.verify(options),
     loadStates: async (head) =>
       cache ? log.withHashes((hashAt) => cache.load((seq) => (seq <= head.seq ? hashAt(seq) : null))) : null,

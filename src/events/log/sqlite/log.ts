@@ -116,6 +116,10 @@ export class SqliteLog implements LogStore {
     )
   }
 
+  hashAt(seq: number): Promise<string | null> {
+    return this.#sliced(({ reader, tip }) => readableHash(reader, seq, tip.seq))
+  }
+
   head(): Head {
     const { tip } = this.#require()
     return headOf(tip.seq, tip.hash)
@@ -286,6 +290,15 @@ export class SqliteLog implements LogStore {
 
 function parsed({ bodies, next }: Slice): ReadSlice {
   return { events: bodies.map(parseBody), next }
+}
+
+function readableHash(reader: Reader, seq: number, head: number): string | null {
+  try {
+    return reader.at(seq, head)?.hash.toString('hex') ?? null
+  } catch (error) {
+    if (refusal(error).code === 'E_LOG_DAMAGED') return null
+    throw error
+  }
 }
 
 const parsedOrNull = (body: Buffer | null): StoredEvent | null => (body ? parseBody(body) : null)

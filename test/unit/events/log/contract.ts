@@ -310,6 +310,17 @@ export function describeContract(name: string, medium: () => Medium, propertyRun
       await log.close()
     })
 
+    it('tells the hash of any of its events, across segments, and of no other', async () => {
+      const log = await opened()
+      await appendEach(log, [event('pool'), event(ct(1))])
+      const { seq, hash } = log.head()
+      await log.seal([baseline('pool', 1)])
+      assert.equal(await log.hashAt(seq), hash)
+      assert.equal(await log.hashAt(log.head().seq), log.head().hash)
+      assert.deepEqual([await log.hashAt(0), await log.hashAt(log.head().seq + 1)], [null, null])
+      await log.close()
+    })
+
     it('verify knows the head that it is held against', async () => {
       const log = await opened()
       await log.append({ events: [event('pool')], expected: {} })

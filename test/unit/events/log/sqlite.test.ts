@@ -57,14 +57,16 @@ describe('the migrations', () => {
 })
 
 describe('the log on SQLite', () => {
-  it('commits with synchronous=FULL after the first write of every open', async () => {
+  it('commits with synchronous=FULL after the first write of every open and every seal', async () => {
     const { log } = place()
     for (let open = 0; open < 3; open++) {
       const levels: unknown[] = []
       const one = log({ onFirstCommit: (db) => levels.push(db.pragma('synchronous', { simple: true })) })
       await one.open()
       await appendEach(one, [event('pool'), event('pool')])
-      assert.deepEqual(levels, [2])
+      await one.seal([])
+      await appendEach(one, [event('pool')])
+      assert.deepEqual(levels, [2, 2])
       await one.close()
     }
   })

@@ -1,0 +1,70 @@
+/** Handlers of `event verify`: is the log whole, and is it the one that was kept elsewhere? */
+import { type Anchor, type Broken, brokenText, firstBad, worst } from '../../audit/anchors.ts'
+import type { Damage, VerifyReport } from '../../events/log/store.ts'
+import type { KeptHead } from '../../rpc/heads.ts'
+import type { VerifyRow } from '../../rpc/results.ts'
+import { compareAll } from '../anchors.ts'
+import type { Daemon } from '../daemon.ts'
+import { invalid } from '../errors.ts'
+import type { Pool } from '../pool.ts'
+import { type HandlersOf, poolsOf } from './context.ts'
+
+export function proofHandlers(daemon: Daemon): HandlersOf<'event.verify'> {
+  return {
+    'event.verify': async ({ pools: names, full, against }) => {
+      const pools = poolsOf(daemon, names)
+      if (pools.length > 1 && against?.some(({ guid }) => guid === undefined)) {
+        const which = pools.map(({ name }) => name).join(', ')
+        throw invalid('E_POOL', `several pools are imported: name the one that the head is of (${which})`)
+      }
+      if (against && against.length > 0 && !pools.some((pool) => against.some((head) => isOf(pool, head)))) {
+        throw invalid('E_HEAD', 'none of the heads is of an imported pool (they are told apart by guid)')
+      }
+      return await Promise.all(pools.map((pool) => verify(pool, full, against ?? null)))
+    },
+  }
+}
+
+const isOf = (pool: Pool, { guid }: KeptHead): boolean => guid === undefined || guid === pool.guid
+
+async function verify(pool: Pool, full: boolean, heads: readonly KeptHead[] | null): Promise<VerifyRow> {
+  const { store, fold } = pool.journal
+  const given = (heads ?? []).filter((head) => isOf(pool, head)).map(anchorOf)
+  const kept = await pool.anchors.kept()
+  const report = await store.verify({ full })
+  const broken = worst(
+    [await compareAll(store, kept), await compareAll(store, given)].filter((it) => it !== null),
+  )
+  const quarantined = [...fold.quarantined.values()].map(
+    ({ stream, seq, why }) => `${stream} is quarantined at ${pool.name}:${seq}: ${why}`,
+  )
+  return {
+    pool: pool.name,
+    result: report.damage.length > 0 ? 'damaged' : broken ? broken.is : 'ok',
+    head: `${report.head.seq}:${report.head.hash}`,
+    events: report.checked,
+    segments: report.segments,
+    anchors: kept.length + given.length,
+    first_bad: firstOf(report, broken),
+    problems: [
+      ...report.damage.map((damage) => damageText(pool.name, damage)),
+      ...(broken ? [brokenText(broken, report.head)] : []),
+      ...quarantined,
+    ],
+  }
+}
+
+const anchorOf = ({ seq, hash, time }: KeptHead): Anchor => ({
+  seq,
+  hash,
+  where: time === undefined ? 'the head given' : `the head kept at ${new Date(time).toISOString()}`,
+})
+
+const damageText = (pool: string, { seq, segment, what }: Damage): string =>
+  `segment ${segment}${seq === null ? '' : `, ${pool}:${seq}`}: ${what}`
+
+function firstOf({ damage, head }: VerifyReport, broken: Broken | null): number | null {
+  const places = damage.flatMap(({ seq }) => (seq === null ? [] : [seq]))
+  if (broken) places.push(firstBad(broken, head))
+  return places.length === 0 ? null : Math.min(...places)
+}
