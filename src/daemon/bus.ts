@@ -15,6 +15,7 @@ import type { Accepted } from '../rpc/results.ts'
 import { CallError, Unavailable } from './errors.ts'
 import type { Committed } from './journal.ts'
 import { planOf } from './plan/plan.ts'
+import type { UsersWith } from './plan/rehearse.ts'
 import type { Pool } from './pool.ts'
 import { Stalled } from './stalls.ts'
 
@@ -59,6 +60,12 @@ export class RefusalLimit {
 
 export class Bus {
   readonly #limit = new RefusalLimit()
+  readonly #users: UsersWith
+
+  /** @param users  the host's users, as a plan would leave them */
+  constructor(users: UsersWith) {
+    this.#users = users
+  }
 
   /**
    * Runs a command on a pool.
@@ -70,7 +77,7 @@ export class Bus {
     decide: (view: DecideView) => Decision,
     waiting: Waiting,
   ): Promise<Accepted> {
-    if (waiting.dryRun) return await planOf(pool, asked, decide)
+    if (waiting.dryRun) return await planOf(pool, asked, decide, this.#users)
     let decision: Decision
     let committed: Committed | null
     try {

@@ -36,7 +36,7 @@ const RENAMING: readonly EventType[] = [
 
 export class Daemon {
   readonly ports: DaemonPorts
-  readonly bus = new Bus()
+  readonly bus = new Bus((pool, states) => this.#users.wantedWith(pool, states))
   readonly pools = new Map<string, Pool>()
   /** What could not be done at start or import, by pool; shown by `status` and `healthcheck`. */
   readonly problems = new Map<string, string>()

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { linuxHost } from '../effects/linux/index.ts'
+import { rehearsalOf } from '../effects/linux/rehearsal/index.ts'
 import { effects } from '../effects/table.ts'
 import { COMPLETION_DIRECTORY, DEFAULT_SOCKET } from '../rpc/protocol.ts'
 import { type RpcServer, serve } from '../rpc/server.ts'
@@ -118,7 +119,8 @@ async function portsFor(options: Options): Promise<DaemonPorts> {
       version: version(),
       mountpoint: false,
     })
-    return { ...common, host, ...logs, publishNames: namesIn(join(directory, 'completion')) }
+    const rehearse: DaemonPorts['rehearse'] = (stage) => rehearsalOf(host, stage)
+    return { ...common, host, rehearse, ...logs, publishNames: namesIn(join(directory, 'completion')) }
   }
   const host = await linuxHost({ log: (message) => logger.warn({}, message) })
   const { eventsDirectory, cacheDirectory } = await import('./adapters/datasets.ts')
@@ -130,7 +132,8 @@ async function portsFor(options: Options): Promise<DaemonPorts> {
     version: version(),
     mountpoint: true,
   })
-  return { ...common, host, ...logs, publishNames: namesIn(COMPLETION_DIRECTORY) }
+  const rehearse: DaemonPorts['rehearse'] = (stage) => host.rehearse(stage)
+  return { ...common, host, rehearse, ...logs, publishNames: namesIn(COMPLETION_DIRECTORY) }
 }
 
 export async function main(argv: string[]): Promise<void> {

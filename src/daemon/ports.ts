@@ -5,6 +5,7 @@
 
 import type { EffectTable } from '../effects/effect.ts'
 import type { Host } from '../effects/host.ts'
+import type { Rehearsal, Stage } from '../effects/rehearsal.ts'
 import type { LogStore } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
 import type { StreamId } from '../events/types/ids.ts'
@@ -40,6 +41,8 @@ export interface StateCache {
 export type DaemonPorts = {
   readonly host: Host
   readonly effects: EffectTable
+  /** A host on which effects say what they would do to the real one. */
+  rehearse(stage: Stage): Rehearsal
   readonly clock: Clock
   readonly ids: { ulid(): string }
   readonly logger: Logger

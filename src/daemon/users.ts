@@ -49,13 +49,24 @@ export class HostUsers {
     return names.length === 0 ? null : `users that share host ids with another pool: ${names.join(', ')}`
   }
 
+  /** The users that the host is to have; those of one pool by other states than its present ones. */
+  wantedWith(
+    other: string | null,
+    states: DecideView | null,
+  ): { pool: string; name: string; map: IdBlock }[] {
+    return [...this.#pools.values()].flatMap((pool) =>
+      usersOf(states !== null && pool.name === other ? states : pool.journal.states).map(([name, map]) => ({
+        pool: pool.name,
+        name,
+        map,
+      })),
+    )
+  }
+
   /** Brings the host's users in line with all pools. */
   sync(): Promise<void> {
     const sync = async (): Promise<void> => {
-      const wanted = [...this.#pools.values()].flatMap((pool) =>
-        usersOf(pool.journal.states).map(([name, map]) => ({ pool: pool.name, name, map })),
-      )
-      await this.#ports.host.materialise.users(wanted)
+      await this.#ports.host.materialise.users(this.wantedWith(null, null))
     }
     this.#sync = this.#sync.then(sync, sync)
     return this.#sync

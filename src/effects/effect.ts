@@ -64,8 +64,6 @@ export type EffectKind<K extends IntentKind> = {
   assume(args: IntentArgs<K>): Assumed<K>
   /** Another outcome after which other steps follow; absent where there is none. */
   otherwise?(args: IntentArgs<K>): { when: string; evidence: Assumed<K> } | null
-  /** What would run, for people: argv lines and files, as `--dry-run` prints them. */
-  describe(args: IntentArgs<K>, names: { dataset: string }): string[]
   /** Attempts before a transient failure becomes final. */
   readonly attempts: number
   /** Effects with an equal key run one after another; null when they never meet. */

@@ -23,6 +23,9 @@ export type PlannedAction = {
   text: string
   /** Program and arguments, exactly. */
   argv?: string[]
+  env?: Record<string, string>
+  /** Relative to the cgroup root: where its processes are. */
+  cgroup?: string
   stdin?: string
   /** Content of a file that is written. */
   content?: string

@@ -18,7 +18,8 @@ import { ulids } from '../../src/daemon/adapters/ids.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import { handlers } from '../../src/daemon/handlers/index.ts'
 import type { DaemonPorts, Logger } from '../../src/daemon/ports.ts'
-import { HostError } from '../../src/effects/host.ts'
+import { type Host, HostError } from '../../src/effects/host.ts'
+import { rehearsalOf } from '../../src/effects/linux/rehearsal/index.ts'
 import { type SimulatedHost, simulatedHost } from '../../src/effects/simulated/host.ts'
 import { SimulatedMachine } from '../../src/effects/simulated/machine.ts'
 import { addDefaultRepository } from '../../src/effects/simulated/sandbox.ts'
@@ -54,6 +55,8 @@ export type WorldOptions = {
   scrambled?: boolean
   /** Keep states in caches, as a daemon does at export. */
   caching?: boolean
+  /** Other hands for the daemon, on the same machine. */
+  hands?: (host: SimulatedHost) => Host
   /** Go on from what another world left on its machine and disks. */
   from?: WorldCopy
 }
@@ -84,15 +87,17 @@ export class World {
   readonly #ids: { ulid(): string }
   readonly #scrambled: boolean
   readonly #caching: boolean
+  readonly #hands: (host: SimulatedHost) => Host
   #running: Running | null = null
   #stillborn: (Life & { host: SimulatedHost }) | null = null
 
-  constructor({ seed, scrambled = false, caching = false, from }: WorldOptions) {
+  constructor({ seed, scrambled = false, caching = false, hands = (host) => host, from }: WorldOptions) {
     this.seed = seed
     this.chance = new Random(seed)
     this.time = new VirtualTime(from?.now ?? EPOCH_MS, scrambled ? this.chance.fork() : null)
     this.#scrambled = scrambled
     this.#caching = caching
+    this.#hands = hands
     const minting = this.chance.fork()
     this.#ids = ulids(
       () => this.time.now,
@@ -201,7 +206,7 @@ export class World {
     return random() < 0.3 ? 0 : random() * (long ? 2000 : 20)
   }
 
-  #ports(life: Life, host: SimulatedHost): DaemonPorts {
+  #ports(life: Life, host: Host): DaemonPorts {
     const stamp = () => ({ id: this.#ids.ulid(), t: this.time.now, m: this.#mono() })
     const pause = () => this.time.turn(life)
     const logOf = (disk: ReturnType<Disks['of']>, create: boolean): LogStore =>
@@ -209,6 +214,7 @@ export class World {
     return {
       host,
       effects,
+      rehearse: (stage) => rehearsalOf(host, stage),
       clock: {
         wall: () => this.time.now,
         mono: () => this.#mono(),
@@ -259,7 +265,7 @@ export class World {
         ...(this.#scrambled ? { latency: this.#latency } : {}),
       },
     )
-    const daemon = new Daemon(this.#ports(life, host))
+    const daemon = new Daemon(this.#ports(life, this.#hands(host)))
     this.#stillborn = Object.assign(life, { host })
     this.#running = Object.assign(life, { host, daemon, handlers: handlers(daemon, 1) })
     this.tell('a daemon starts')
@@ -358,7 +364,7 @@ export class World {
 }
 
 /** The dataset that a pool's log lies on, by guid, as the daemon's own adapter finds it. */
-async function eventsDataset(host: SimulatedHost, dataset: string, create: boolean): Promise<string> {
+async function eventsDataset(host: Host, dataset: string, create: boolean): Promise<string> {
   const name = `${dataset}/events`
   const fence = { intent: 'unlogged.events', signal: new AbortController().signal }
   const seen = await host.zfs.get(name)

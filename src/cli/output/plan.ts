@@ -74,15 +74,15 @@ const branchLines = ({ condition, expected, otherwise }: PlannedBranch): string[
 function eventLines(events: readonly PlannedEvent[], where: (pool: string | null) => string): string[] {
   if (events.length === 0) return []
   const rows = events.map((event, index) => ({
-    n: `${String(index + 1).padStart(3)}. ${where(event.pool)}`,
+    n: `${String(index + 1).padStart(3)}.${event.assumed ? '~' : ' '} ${where(event.pool)}`,
     stream: event.target ?? event.stream,
     type: event.type,
-    data: `${event.assumed ? '(if as expected) ' : ''}${short(event.data)}`,
+    data: short(event.data),
   }))
   const wide = (of: 'stream' | 'type'): number => Math.max(...rows.map((row) => row[of].length))
   const [stream, type] = [wide('stream'), wide('type')]
   return [
-    'Events that would be appended:',
+    `Events that would be appended${events.some(({ assumed }) => assumed) ? ' (~ if all goes as expected)' : ''}:`,
     ...rows.map((row) => `${row.n}${row.stream.padEnd(stream)}  ${row.type.padEnd(type)}  ${row.data}`),
   ]
 }

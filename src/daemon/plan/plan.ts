@@ -5,16 +5,20 @@ import { emptyPlan, type Plan } from '../../rpc/plan.ts'
 import type { Accepted } from '../../rpc/results.ts'
 import { CallError } from '../errors.ts'
 import type { Pool } from '../pool.ts'
+import type { Paper } from './paper.ts'
+import { Rehearsals, type UsersWith } from './rehearse.ts'
 import { walk } from './walk.ts'
 
 /**
  * @param asked  with `<operation>` in the place of its id
+ * @param users  see `Rehearsals.derived`
  * @throws CallError unavailable: the pool takes no changes
  */
 export async function planOf(
   pool: Pool,
   asked: Asked,
   decide: (view: DecideView) => Decision,
+  users: UsersWith,
 ): Promise<Accepted> {
   const { unavailable } = pool.journal
   if (unavailable !== null) {
@@ -26,19 +30,13 @@ export async function planOf(
     const note = `the key was used before: the answer would be that of operation ${known.op}`
     return planned(emptyPlan({ result: 'known', notes: [note] }))
   }
-  const states = new States(pool.journal.deciding)
+  const before = new States(pool.journal.deciding)
+  const states = new States(before)
+  const rehearsals = new Rehearsals(pool, states)
   const { clock, effects } = pool.ports
-  const paper = {
-    pool: pool.name,
-    states,
-    now: clock,
-    effects,
-    rehearse: async (_stream: string, { kind, args }: { kind: keyof typeof effects; args: unknown }) =>
-      effects[kind]
-        .describe(args as never, { dataset: pool.dataset })
-        .map((text) => ({ is: 'note' as const, text })),
-  }
-  return planned(await walk(paper, decide(states)))
+  const rehearse: Paper['rehearse'] = (stream, wanted) => rehearsals.of(stream, wanted)
+  const plan = await walk({ pool: pool.name, states, now: clock, effects, rehearse }, decide(states))
+  return planned({ ...plan, derived: await rehearsals.derived(before, users) })
 }
 
 export const planned = (plan: Plan): Accepted => ({

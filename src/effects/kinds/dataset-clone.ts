@@ -69,9 +69,6 @@ export const datasetClone: EffectKind<'dataset.clone'> = {
   },
   undo: (args, evidence, context) => destroyOwn(context, args.dataset, evidence?.guid ?? null),
   assume: (args) => plannedDataset(args.dataset),
-  describe: (args, names) => [
-    `zfs clone -o canmount=noauto ${fullName(names, args.snapshot)} ${fullName(names, args.dataset)}`,
-  ],
   attempts: 3,
   lane: (args) => `dataset:${args.dataset}`,
 }

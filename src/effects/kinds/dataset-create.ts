@@ -53,11 +53,6 @@ export const datasetCreate: EffectKind<'dataset.create'> = {
   },
   undo: (args, evidence, context) => destroyOwn(context, args.dataset, evidence?.guid ?? null),
   assume: (args) => plannedDataset(args.dataset),
-  describe: (args, names) => [
-    `zfs create -o canmount=noauto ${fullName(names, args.dataset)}`,
-    `zfs mount ${fullName(names, args.dataset)}`,
-    `mkdir -m 755 private   (in ${fullName(names, args.dataset)})`,
-  ],
   attempts: 3,
   lane: (args) => `dataset:${args.dataset}`,
 }

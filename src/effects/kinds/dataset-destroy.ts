@@ -34,10 +34,6 @@ export const datasetDestroy: EffectKind<'dataset.destroy'> = {
   },
   undo: none('destroyed blocks are gone; a delete goes through the trash, which can be undone'),
   assume: () => ({}),
-  describe: (args, names) => [
-    `zfs unmount ${fullName(names, args.dataset)}`,
-    `zfs program destroy-if-guid ${fullName(names, args.dataset)} ${args.guid}`,
-  ],
   attempts: 8,
   lane: (args) => `dataset:${args.dataset}`,
 }

@@ -73,10 +73,6 @@ export const datasetRename: EffectKind<'dataset.rename'> = {
           evidence: { guid: `<guid of ${args.to}>`, existing: true },
         }
       : null,
-  describe: (args, names) => [
-    `zfs unmount ${fullName(names, args.from)}`,
-    `zfs rename ${fullName(names, args.from)} ${fullName(names, args.to)}`,
-  ],
   attempts: 5,
   lane: (args) => `dataset:${args.to}`,
 }

@@ -46,7 +46,6 @@ export const datasetSnapshot: EffectKind<'dataset.snapshot'> = {
     guid: `<guid of snapshot ${args.name}>`,
     createtxg: `<createtxg of snapshot ${args.name}>`,
   }),
-  describe: (args, names) => [`zfs snapshot ${fullName(names, args.dataset)}@${args.name}`],
   attempts: 3,
   lane: (args) => `dataset:${args.dataset}`,
 }

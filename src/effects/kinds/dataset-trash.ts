@@ -53,10 +53,6 @@ export const datasetTrash: EffectKind<'dataset.trash'> = {
     await context.host.zfs.rename(to, fullName(context, args.from), context.fence)
   },
   assume: (args) => ({ guid: args.guid }),
-  describe: (args, names) => [
-    `zfs unmount ${fullName(names, args.from)}`,
-    `zfs rename ${fullName(names, args.from)} ${fullName(names, args.to)}`,
-  ],
   attempts: 5,
   lane: (args) => `dataset:${args.from}`,
 }

@@ -59,9 +59,6 @@ export const imageFetch: EffectKind<'image.fetch'> = {
     sha256: args.image.sha256 ?? '<sha256 of the download>',
     bytes: '<bytes of the download>',
   }),
-  describe: (args, names) => [`fetch ${args.image.url} to ${fullPath(names.dataset, imageFile(args.image))}`],
   attempts: 5,
   lane: (args) => `file:${imageFile(args.image)}`,
 }
-
-const fullPath = (dataset: string, file: string): string => `/${dataset}/${file}`

@@ -53,11 +53,6 @@ export const imageReceive: EffectKind<'image.receive'> = {
   },
   undo: (args, evidence, context) => destroyOwn(context, args.dataset, evidence?.guid ?? null),
   assume: (args) => plannedDataset(args.dataset),
-  describe: (args, names) => [
-    `zfs receive -u -o canmount=noauto ${fullName(names, args.dataset)} < rootfs of ${args.file}`,
-    ...(args.contents?.datasets ?? []).map((sub) => `zfs receive -u ${fullName(names, args.dataset)}/${sub}`),
-    ...(args.contents?.snapshots ?? []).map((snap) => `zfs destroy ${fullName(names, args.dataset)}@${snap}`),
-  ],
   attempts: 2,
   lane: (args) => `dataset:${args.dataset}`,
 }

@@ -60,10 +60,6 @@ export const imageUnpack: EffectKind<'image.unpack'> = {
   },
   undo: none('its dataset is in staging and is destroyed as a whole by the undo of dataset.create'),
   assume: () => ({ entries: '<entries>', bytes: '<bytes>', skippedDevices: '<devices>' }),
-  describe: (args, names) => {
-    const ids = `${args.map.first}+${args.map.count}`
-    return [`unpack ${args.file} into ${fullName(names, args.dataset)}/private as ids ${ids}`]
-  },
   attempts: 2,
   lane: (args) => `dataset:${args.dataset}`,
 }

@@ -25,7 +25,6 @@ export const lxcFreeze: EffectKind<'lxc.freeze'> = {
   undo: (args, _evidence, context) =>
     revert('frozen', args, context, () => context.host.lxc.thaw(refOf(context, args), context.fence)),
   assume: () => ({}),
-  describe: (args) => [`lxc-freeze -n ${args.ctid}`],
   attempts: 3,
   lane: () => null,
 }

@@ -54,7 +54,6 @@ export const lxcStart: EffectKind<'lxc.start'> = {
     startTime: '<start time of its init>',
     bootId: '<boot id>',
   }),
-  describe: (args) => [`lxc-start -n ${args.ctid}   (run ${args.run}, at most ${args.timeoutSeconds} s)`],
   attempts: 2,
   lane: () => null,
 }

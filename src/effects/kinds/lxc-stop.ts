@@ -40,11 +40,6 @@ export const lxcStop: EffectKind<'lxc.stop'> = {
   },
   undo: none('processes that ended cannot be brought back; starting again is another run'),
   assume: (args) => ({ how: args.mode === 'kill' ? 'killed' : 'clean' }),
-  describe: (args) => [
-    args.mode === 'kill'
-      ? `lxc-stop -k -n ${args.ctid}`
-      : `lxc-stop -n ${args.ctid} -t ${args.timeoutSeconds}${args.mode === 'shutdown' ? ' --nokill' : ''}`,
-  ],
   attempts: 3,
   lane: () => null,
 }

@@ -25,7 +25,6 @@ export const lxcThaw: EffectKind<'lxc.thaw'> = {
   undo: (args, _evidence, context) =>
     revert('running', args, context, () => context.host.lxc.freeze(refOf(context, args), context.fence)),
   assume: () => ({}),
-  describe: (args) => [`lxc-unfreeze -n ${args.ctid}`],
   attempts: 3,
   lane: () => null,
 }

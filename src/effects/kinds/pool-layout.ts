@@ -69,10 +69,6 @@ export const poolLayout: EffectKind<'pool.layout'> = {
   },
   undo: none('empty datasets cost nothing and may be in use; a pool is given up by pool.mark'),
   assume: () => ({ created: Object.keys(POOL_LAYOUT) }),
-  describe: (_args, names) =>
-    Object.entries(POOL_LAYOUT).map(
-      ([relative, modes]) => `zfs create ${fullName(names, relative)}; chmod ${modes['.'].toString(8)}`,
-    ),
   attempts: 3,
   lane: () => 'pool',
 }

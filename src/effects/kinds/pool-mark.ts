@@ -53,13 +53,6 @@ export const poolMark: EffectKind<'pool.mark'> = {
     else await mark({ active: true, dataset: args.dataset }, context)
   },
   assume: () => ({}),
-  describe: (args, names) => {
-    const pool = names.dataset.split('/')[0] ?? ''
-    return [
-      `zfs set ${ACTIVE}=${args.active ? 'yes' : 'no'} ${pool}`,
-      args.dataset === null ? `zfs inherit ${SCOPE} ${pool}` : `zfs set ${SCOPE}=${args.dataset} ${pool}`,
-    ]
-  },
   attempts: 5,
   lane: () => 'pool',
 }

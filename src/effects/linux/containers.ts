@@ -7,22 +7,17 @@
  * group alone. Because a mount of a user's data lies in these directories, nothing here ever deletes
  * recursively: files go by name, directories only when they are empty.
  */
-import { chown, lstat, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContainerRef, type ContainerSpec, HostError, type ZfsPort } from '../host.ts'
-import { events, makeCgroup, removeCgroup } from './cgroup.ts'
-import { systemError, unless } from './errors.ts'
-import { query } from './exec.ts'
-import { makeDirectories, readText, writeWhole } from './files.ts'
-import { cgroupOf } from './inspect.ts'
 import { readConfig, renderConfig } from './lxc-config.ts'
 import * as at from './paths.ts'
-import { writeInRootfs } from './rootfs.ts'
-import { forgetReport } from './spool.ts'
-import { mountedAt, mounts } from './zfs.ts'
+import { reportFiles } from './spool.ts'
+import { mountedAt, type System } from './system.ts'
 
 export type ContainerContext = {
   readonly paths: at.Paths
+  readonly system: System
   readonly zfs: ZfsPort
   readonly log: (message: string) => void
   /** `<ds>` of the pool. */
@@ -37,18 +32,15 @@ export type ContainerContext = {
  */
 async function emptyLog(context: ContainerContext, ctid: string): Promise<string> {
   const logDataset = `${context.dataset}/log`
-  const directory = await mountedAt(logDataset)
+  const directory = await mountedAt(context.system, logDataset)
   if (directory === null)
     throw new HostError('E_IO', 'permanent', `the log dataset ${logDataset} is not mounted`)
   const file = join(directory, 'ct', `${ctid}.log`)
   try {
-    await mkdir(join(directory, 'ct'), { recursive: true })
-    const handle = await open(file, 'w', 0o640)
-    await handle.close()
+    await context.system.emptyFile(file, 0o640)
   } catch (error) {
-    const failure = systemError(error, `cannot write ${file}`)
-    if (failure.code !== 'E_NO_SPACE') throw failure
-    context.log(failure.message)
+    if (!(error instanceof HostError) || error.code !== 'E_NO_SPACE') throw error
+    context.log(error.message)
     return '/dev/null'
   }
   return file
@@ -59,35 +51,36 @@ async function mountAll(zfs: ZfsPort, dataset: string): Promise<void> {
   for (const child of await zfs.list(dataset)) await zfs.mount(child.name)
 }
 
-async function privateDirectory(dataset: string): Promise<string> {
-  const directory = await mountedAt(dataset)
+async function privateDirectory(system: System, dataset: string): Promise<string> {
+  const directory = await mountedAt(system, dataset)
   if (directory === null) throw new HostError('E_IO', 'transient', `${dataset} is not mounted`)
   const inner = join(directory, 'private')
-  const seen = await lstat(inner).catch(() => null)
-  if (!seen?.isDirectory())
+  if (!(await system.isDirectory(inner)))
     throw new HostError('E_FAILED', 'permanent', `${dataset} has no directory private`)
   return inner
 }
 
-async function unmountTarget(target: string): Promise<void> {
+async function unmountTarget(system: System, target: string): Promise<void> {
   // Lazily: whatever still looks at it from the host must not keep a container from starting or from going.
-  for (const mount of await mounts())
-    if (mount.target === target) await query({ argv: ['umount', '-l', target] })
+  for (const mount of await system.mounts())
+    if (mount.target === target) await system.change({ argv: ['umount', '-l', target] })
 }
 
 /** Binds a container's root file system with its map, unless that is so already. One mount a boot. */
 async function bindRootfs(context: ContainerContext, spec: ContainerSpec, source: string): Promise<string> {
+  const { system } = context
   const target = join(at.containerDirectory(context.paths, spec.pool, spec.ctid), 'rootfs')
-  await makeDirectories({ [target]: 0o755 })
-  const present = (await mounts()).filter((mount) => mount.target === target)
+  await system.directories({ [target]: 0o755 })
+  const present = (await system.mounts()).filter((mount) => mount.target === target)
   const [only] = present
   const right =
     present.length === 1 && only?.source === spec.dataset && only.root === '/private' && only.idmapped
-  if (right && (await stat(target)).uid === (await stat(source)).uid + spec.map.first) return target
-  for (const _ of present) await query({ argv: ['umount', '-l', target] })
+  if (right && (await system.ownerOf(target)) === (await system.ownerOf(source)) + spec.map.first)
+    return target
+  for (const _ of present) await system.change({ argv: ['umount', '-l', target] })
   const script = join(at.hooksDirectory(context.paths), 'idmap')
   const { first, count } = spec.map
-  await query({ argv: ['/bin/sh', script, source, String(first), String(count), target] })
+  await system.change({ argv: ['/bin/sh', script, source, String(first), String(count), target] })
   return target
 }
 
@@ -103,15 +96,15 @@ export async function prepareContainer(
   spec: ContainerSpec,
   run: string,
 ): Promise<void> {
-  const { paths } = context
+  const { paths, system } = context
   // The usual case costs no process: a container's dataset stays mounted when it stops.
-  if ((await mountedAt(spec.dataset)) === null) await mountAll(context.zfs, spec.dataset)
-  const source = await privateDirectory(spec.dataset)
+  if ((await mountedAt(system, spec.dataset)) === null) await mountAll(context.zfs, spec.dataset)
+  const source = await privateDirectory(system, spec.dataset)
   const logFile = await emptyLog(context, spec.ctid)
-  await makeCgroup(paths.cgroup, at.containerCgroup(spec))
+  await system.makeCgroup(at.containerCgroup(spec))
   const home = at.containerDirectory(paths, spec.pool, spec.ctid)
-  await makeDirectories({ [home]: 0o710 })
-  await chown(home, 0, spec.map.first)
+  await system.directories({ [home]: 0o710 })
+  await system.chown(home, 0, spec.map.first)
   const config = renderConfig(spec, {
     rootfs: await bindRootfs(context, spec, source),
     run,
@@ -121,21 +114,17 @@ export async function prepareContainer(
     apparmor: context.apparmor,
     include: context.lxcInclude,
   })
-  await writeWhole(join(home, 'config'), config, 0o644)
-  const written = await writeInRootfs(source, 'etc', 'hostname', `${spec.hostname}\n`)
+  await system.write(join(home, 'config'), config, 0o644)
+  const written = await system.writeInRootfs(source, 'etc', 'hostname', `${spec.hostname}\n`)
   if (typeof written === 'object')
     context.log(`${spec.pool}:${spec.ctid}: /etc/hostname is left alone, ${written.skipped}`)
 }
 
-async function removeEmpty(directory: string): Promise<void> {
-  await rmdir(directory).catch((error: unknown) => unless('ENOENT', error, `cannot remove ${directory}`))
-}
-
-async function removeHome(home: string): Promise<void> {
-  await unmountTarget(join(home, 'rootfs'))
-  await removeEmpty(join(home, 'rootfs'))
-  await rm(join(home, 'config'), { force: true })
-  await removeEmpty(home)
+async function removeHome(system: System, home: string): Promise<void> {
+  await unmountTarget(system, join(home, 'rootfs'))
+  await system.removeDirectory(join(home, 'rootfs'))
+  await system.removeFile(join(home, 'config'))
+  await system.removeDirectory(home)
 }
 
 /**
@@ -144,29 +133,29 @@ async function removeHome(home: string): Promise<void> {
  * @throws E_BUSY (transient) while it runs
  * @idempotent
  */
-export async function forgetContainer(paths: at.Paths, ref: ContainerRef): Promise<void> {
-  const cgroup = await cgroupOf(paths, ref)
+export async function forgetContainer(paths: at.Paths, system: System, ref: ContainerRef): Promise<void> {
+  const cgroup = await system.cgroupOf(ref)
   if (cgroup !== null) {
-    await removeCgroup(cgroup)
+    await system.removeCgroup(cgroup)
     // The user's cgroup goes with its last container.
-    await rmdir(join(cgroup, '..')).catch(() => undefined)
+    await system.removeDirectory(join(cgroup, '..')).catch(() => undefined)
   }
-  await removeHome(at.containerDirectory(paths, ref.pool, ref.ctid))
-  await forgetReport(paths, ref.pool, ref.id)
+  await removeHome(system, at.containerDirectory(paths, ref.pool, ref.ctid))
+  for (const file of reportFiles(paths, ref.pool, ref.id)) await system.removeFile(file)
 }
 
 /** Removes what is derived for a pool, save for containers that run on unmanaged: an import adopts them. */
-export async function forgetPool(paths: at.Paths, pool: string): Promise<void> {
+export async function forgetPool(paths: at.Paths, system: System, pool: string): Promise<void> {
   const lxcPath = at.lxcPath(paths, pool)
   for (const ctid of await readdir(lxcPath).catch(() => [])) {
     const home = at.containerDirectory(paths, pool, ctid)
-    const seen = readConfig((await readText(join(home, 'config'))) ?? '')
-    const running = seen !== null && (await events(join(paths.cgroup, seen.cgroup)))?.populated
-    if (!running) await removeHome(home)
+    const seen = readConfig((await system.read(join(home, 'config'))) ?? '')
+    const running = seen !== null && (await system.isPopulated(join(paths.cgroup, seen.cgroup)))
+    if (!running) await removeHome(system, home)
   }
   await rmdir(lxcPath).catch(() => undefined)
   await rmdir(at.poolDirectory(paths, pool)).catch(() => undefined)
-  await removeCgroup(join(paths.cgroup, at.poolCgroup(pool))).catch((error: unknown) => {
+  await system.removeCgroup(join(paths.cgroup, at.poolCgroup(pool))).catch((error: unknown) => {
     if (!(error instanceof HostError) || error.code !== 'E_BUSY') throw error
   })
 }

@@ -5,14 +5,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type Fence, HostError, type ImageInspection, type ImagePort, type ZfsPort } from '../host.ts'
-import { type EffectRunner, type Ended, query } from './exec.ts'
+import type { Ended } from './exec.ts'
 import type { Job } from './helper/main.ts'
 import { effectDirectory, hooksDirectory, type Paths } from './paths.ts'
-import { destroySnapshots, mountedAt } from './zfs.ts'
+import { mountedAt, type System } from './system.ts'
+import { destroySnapshots } from './zfs.ts'
 
 export type ImagesOptions = {
   readonly paths: Paths
-  readonly run: EffectRunner
+  readonly system: System
   readonly zfs: ZfsPort
   /** The helper, a script for Node. */
   readonly helper: string
@@ -75,20 +76,20 @@ const counts = z.object({ entries: z.int(), bytes: z.int(), skippedDevices: z.in
 const hashed = z.object({ bytes: z.int(), sha256: z.string() })
 
 export function linuxImages(options: ImagesOptions): ImagePort {
-  const { paths, run, zfs } = options
+  const { paths, system, zfs } = options
   const argv = (job: Job): [string, ...string[]] => [process.execPath, options.helper, JSON.stringify(job)]
 
   async function work(make: (progress: string) => Job, text: string, fence: Fence): Promise<unknown> {
     const file = join(effectDirectory(paths, fence.intent), 'progress')
     const stop = follow(file, text, fence)
     try {
-      return answerOf(await run({ argv: argv(make(file)), scratch: ['progress', 'root'] }, fence))
+      return answerOf(await system.run({ argv: argv(make(file)), scratch: ['progress', 'root'] }, fence))
     } finally {
       stop()
     }
   }
   const ask = async (job: Job, timeoutMs: number, signal?: AbortSignal): Promise<unknown> =>
-    answerOf(await query({ argv: argv(job), timeoutMs }, signal))
+    answerOf(await system.query({ argv: argv(job), timeoutMs }, signal))
 
   return {
     async fetch(url, file, sha256, fence) {
@@ -100,7 +101,7 @@ export function linuxImages(options: ImagesOptions): ImagePort {
     stat: async (file) => hashed.nullable().parse(await ask({ job: 'stat', file }, READ_TIMEOUT_MS)),
     inspect: async (file) => (await ask({ job: 'inspect', file }, READ_TIMEOUT_MS)) as ImageInspection,
     async unpack(file, dataset, map, fence) {
-      const directory = await mountedAt(dataset)
+      const directory = await mountedAt(system, dataset)
       if (directory === null) throw new HostError('E_FAILED', 'permanent', `${dataset} is not mounted`)
       await zfs.directories(dataset, { private: 0o755 }, fence)
       const place = { file, directory: join(directory, 'private'), first: map.first, count: map.count }
@@ -112,7 +113,7 @@ export function linuxImages(options: ImagesOptions): ImagePort {
     async receive(file, dataset, fence) {
       if (await zfs.get(dataset)) throw new HostError('E_EXISTS', 'permanent', `${dataset} exists already`)
       await work((progress) => ({ job: 'receive', file, dataset, progress }), file, fence)
-      await destroySnapshots(dataset, run, fence)
+      await destroySnapshots(system, dataset, fence)
     },
     async index(url, signal) {
       checkUrl(url)

@@ -2,6 +2,7 @@
  * A real host: Linux with ZFS, LXC and cgroup v2, behind the port in `../host.ts`.
  *
  * Who does what:
+ *   system                 each single thing that is done or looked at; hands puts the ports below on top of it
  *   exec, fence, cgroup    processes, each effect's in a cgroup of its own; killing what a crash left behind
  *   zfs*                   datasets and pools by `zfs` and `zpool`
  *   lxc, inspect           containers by LXC's tools; what they do now, from /proc and cgroups without a fork
@@ -15,37 +16,21 @@
  */
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { type Host, HostError } from '../host.ts'
+import type { Rehearsal, Stage } from '../rehearsal.ts'
 import { findCgroup2 } from './cgroup.ts'
 import { effectRunner } from './exec.ts'
 import { makeFences } from './fence.ts'
-import { linuxImages } from './images.ts'
-import { isRunning, linuxLxc } from './lxc.ts'
-import { linuxMaterialise } from './materialise.ts'
+import { handsOn, type LinuxOptions } from './hands.ts'
+import { isRunning } from './lxc.ts'
 import type { Paths } from './paths.ts'
+import { rehearsal } from './rehearsal/index.ts'
+import { linuxObserver } from './rehearsal/observer.ts'
 import { watchSpool } from './spool.ts'
+import { linuxSystem } from './system.ts'
 import { watchRun } from './watch.ts'
-import { linuxZfs } from './zfs.ts'
 
-export type LinuxOptions = {
-  /** Default /run/osctl. */
-  readonly run?: string
-  /** Default /etc. */
-  readonly etc?: string
-  /** Folder of the scripts that LXC calls; default: `src/hooks` beside this source. */
-  readonly hooks?: string
-  /** Program that Node runs for archives (`helper/main.ts`, or its bundle). */
-  readonly helper?: string
-  readonly apparmorProfiles?: readonly string[]
-  readonly lxcInclude?: string
-  /** Told of what is odd but no failure. */
-  readonly log?: (message: string) => void
-}
-
-/** Written out so that the build finds them: in a bundle these name the copies in dist/. */
-const HOOKS = fileURLToPath(new URL('../../hooks/', import.meta.url))
-const HELPER = fileURLToPath(new URL('./helper/main.ts', import.meta.url))
+export type { LinuxOptions } from './hands.ts'
 
 async function cgroupRoot(): Promise<string> {
   const found = findCgroup2(await readFile('/proc/self/mountinfo', 'utf8'))
@@ -64,7 +49,10 @@ async function readHostId(etc: string): Promise<string | null> {
  *
  * @throws E_FAILED when the host has no cgroup v2
  */
-export async function linuxHost(options: LinuxOptions = {}): Promise<Host> {
+/** Can also say what it would do. */
+export type LinuxHost = Host & { rehearse(stage: Stage): Rehearsal }
+
+export async function linuxHost(options: LinuxOptions = {}): Promise<LinuxHost> {
   const paths: Paths = {
     run: options.run ?? '/run/osctl',
     etc: options.etc ?? '/etc',
@@ -74,25 +62,13 @@ export async function linuxHost(options: LinuxOptions = {}): Promise<Host> {
   const hostId = await readHostId(paths.etc)
   const fences = makeFences(paths, (claim) => isRunning(paths, bootId, claim))
   const run = effectRunner(fences)
-  const zfs = linuxZfs(run)
-  const hooks = options.hooks ?? HOOKS
+  const system = linuxSystem(paths, bootId, run, fences)
   const stops = new Set<() => void>()
-  return {
+  const setting = { paths, options, known: { apparmor: null, datasets: new Map() } }
+  const host: LinuxHost = {
     simulated: false,
-    zfs,
-    lxc: linuxLxc(paths, bootId, run, fences),
-    images: linuxImages({ paths, run, zfs, helper: options.helper ?? HELPER }),
-    materialise: linuxMaterialise({
-      paths,
-      hooks,
-      apparmorProfiles: options.apparmorProfiles ?? [
-        '/usr/lib/osctl/apparmor/osctl-ct',
-        '/etc/apparmor.d/osctl-ct',
-      ],
-      lxcInclude: options.lxcInclude ?? '/usr/share/lxc/config',
-      zfs,
-      log: options.log ?? (() => undefined),
-    }),
+    ...handsOn(system, setting),
+    rehearse: (stage) => rehearsal(linuxObserver(host, system, stage), setting),
     bootId: () => bootId,
     hostName: () => hostname(),
     hostId: () => hostId,
@@ -111,4 +87,5 @@ export async function linuxHost(options: LinuxOptions = {}): Promise<Host> {
       stops.clear()
     },
   }
+  return host
 }

@@ -20,13 +20,11 @@ import {
   HostError,
   type LxcPort,
 } from '../host.ts'
-import { events, killCgroup, makeCgroup } from './cgroup.ts'
-import type { EffectRunner } from './exec.ts'
-import type { Claim, Fences } from './fence.ts'
-import { readText } from './files.ts'
-import { cgroupOf, inspect } from './inspect.ts'
+import type { Claim } from './fence.ts'
+import { inspect } from './inspect.ts'
 import { logFileOf, logReasons } from './lxc-config.ts'
 import { containerCgroup, containerDirectory, lxcPath, type Paths } from './paths.ts'
+import type { System } from './system.ts'
 
 const KILL_TIMEOUT_MS = 20_000
 const SETTLE_TIMEOUT_MS = 15_000
@@ -41,8 +39,8 @@ export async function isRunning(paths: Paths, bootId: string, claim: Claim): Pro
   return seen.runName === claim.run && ['running', 'freezing', 'frozen'].includes(seen.state)
 }
 
-async function logPath(paths: Paths, ref: ContainerRef): Promise<string | null> {
-  return logFileOf((await readText(join(containerDirectory(paths, ref.pool, ref.ctid), 'config'))) ?? '')
+async function logPath(paths: Paths, system: System, ref: ContainerRef): Promise<string | null> {
+  return logFileOf((await system.read(join(containerDirectory(paths, ref.pool, ref.ctid), 'config'))) ?? '')
 }
 
 async function logTail(path: string): Promise<string> {
@@ -58,8 +56,9 @@ async function logTail(path: string): Promise<string> {
   }
 }
 
-export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences: Fences): LxcPort {
-  const look = (ref: ContainerRef): Promise<ContainerSeen> => inspect(paths, bootId, ref)
+export function linuxLxc(paths: Paths, system: System): LxcPort {
+  const { run } = system
+  const look = (ref: ContainerRef): Promise<ContainerSeen> => system.inspect(ref)
   const lxc = (tool: string, ref: ContainerRef, ...args: string[]): [string, ...string[]] => [
     tool,
     '-P',
@@ -71,11 +70,11 @@ export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences
 
   /** Waits until the container's cgroup is empty, monitor and post-stop hook included. */
   async function settled(ref: ContainerRef, timeoutMs: number): Promise<boolean> {
-    const cgroup = await cgroupOf(paths, ref)
+    const cgroup = await system.cgroupOf(ref)
     const until = performance.now() + timeoutMs
     for (
       let pause = 5;
-      cgroup !== null && (await events(cgroup))?.populated;
+      cgroup !== null && (await system.isPopulated(cgroup));
       pause = Math.min(pause * 2, 200)
     ) {
       if (performance.now() > until) return false
@@ -91,7 +90,7 @@ export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences
     fence: Fence,
   ): Promise<RunEvidence> {
     // With `lxc.log.file` alone LXC 6.0 writes nothing (measured): the log is named on the command line too.
-    const log = await logPath(paths, spec)
+    const log = await logPath(paths, system, spec)
     const argv = lxc('lxc-start', spec, '-d', ...(log === null ? [] : ['-o', log, '-l', 'WARN']))
     const env = { OSCTL_RUN: name, OSCTL_ID: spec.id, OSCTL_INTENT: fence.intent }
     await run({ argv, env, timeoutMs: timeoutSeconds * 1000 }, fence)
@@ -122,21 +121,21 @@ export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences
     }
     const cgroup = containerCgroup(spec)
     // A cgroup of the run before would keep its counters, and LXC refuses one that is there.
-    await killCgroup(join(paths.cgroup, cgroup), KILL_TIMEOUT_MS)
-    await makeCgroup(paths.cgroup, cgroup)
+    await system.killCgroup(join(paths.cgroup, cgroup))
+    await system.makeCgroup(cgroup)
     const ref = { pool: spec.pool, id: spec.id, ctid: spec.ctid }
-    await fences.claim(fence.intent, { cgroup, ref, run: name })
+    await system.claim(fence.intent, { cgroup, ref, run: name })
     try {
       return await launch(spec, name, timeoutSeconds, fence)
     } catch (error) {
-      await killCgroup(join(paths.cgroup, cgroup), KILL_TIMEOUT_MS)
+      await system.killCgroup(join(paths.cgroup, cgroup))
       if (!(error instanceof HostError) || error.code === 'E_ABORTED') throw error
-      const log = await logPath(paths, spec)
+      const log = await logPath(paths, system, spec)
       const reasons = log === null ? '' : logReasons(await logTail(log))
       const why = reasons === '' ? error.message : reasons
       throw new HostError(error.code, error.failure, `cannot start ${spec.ctid}: ${why}`, { cause: error })
     } finally {
-      await fences.release(fence.intent)
+      await system.release(fence.intent)
     }
   }
 
@@ -155,8 +154,8 @@ export function linuxLxc(paths: Paths, bootId: string, run: EffectRunner, fences
       if (!(error instanceof HostError) || error.code !== 'E_TIMEOUT') throw error
     })
     if (await settled(ref, SETTLE_TIMEOUT_MS)) return
-    const cgroup = await cgroupOf(paths, ref)
-    if (cgroup !== null) await killCgroup(cgroup, KILL_TIMEOUT_MS)
+    const cgroup = await system.cgroupOf(ref)
+    if (cgroup !== null) await system.killCgroup(cgroup)
   }
 
   const stop: LxcPort['stop'] = async (ref, mode, timeoutSeconds, fence) => {

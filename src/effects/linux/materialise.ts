@@ -10,10 +10,17 @@ import { forgetContainer, forgetPool, prepareContainer } from './containers.ts'
 import { query } from './exec.ts'
 import { makeDirectories, readText, writeWhole } from './files.ts'
 import * as at from './paths.ts'
+import type { System } from './system.ts'
 import { assignUsers, editGroup, editPasswd, editSubids, subidLines } from './users.ts'
+
+/** Shared by all that materialise on one host. */
+export type Known = { apparmor: string | null; readonly datasets: Map<string, string> }
 
 export type MaterialiseOptions = {
   readonly paths: at.Paths
+  readonly system: System
+  /** What is known of the host and its pools since `host()` and `pool()`. */
+  readonly known: Known
   /** Folder of the hook scripts as they are shipped. */
   readonly hooks: string
   /** Where the AppArmor profile may lie; the first that is there is loaded. */
@@ -78,28 +85,27 @@ async function applyUsers(
   options: MaterialiseOptions,
   wanted: Parameters<MaterialisePort['users']>[0],
 ): Promise<void> {
-  const { etc, run } = options.paths
-  const passwd = (await readText(join(etc, 'passwd'))) ?? ''
+  const { paths, system } = options
+  const { etc, run } = paths
+  const passwd = (await system.read(join(etc, 'passwd'))) ?? ''
   const users = assignUsers(passwd, wanted)
-  const group = (await readText(join(etc, 'group'))) ?? ''
-  await writeWhole(join(etc, 'group'), editGroup(group, passwd, users), 0o644)
-  await writeWhole(join(etc, 'passwd'), editPasswd(passwd, users), 0o644)
+  const group = (await system.read(join(etc, 'group'))) ?? ''
+  await system.write(join(etc, 'group'), editGroup(group, passwd, users), 0o644)
+  await system.write(join(etc, 'passwd'), editPasswd(passwd, users), 0o644)
   const memory = join(run, 'subids')
-  const written = ((await readText(memory)) ?? '').split('\n').filter((line) => line !== '')
+  const written = ((await system.read(memory)) ?? '').split('\n').filter((line) => line !== '')
   const lines = subidLines(users)
   // What we may have written is noted before it is written, so a crash in between loses none of our lines.
-  await writeWhole(memory, `${[...new Set([...written, ...lines])].join('\n')}\n`, 0o600)
+  await system.write(memory, `${[...new Set([...written, ...lines])].join('\n')}\n`, 0o600)
   for (const name of ['subuid', 'subgid']) {
-    const present = (await readText(join(etc, name))) ?? ''
-    await writeWhole(join(etc, name), editSubids(present, written, lines), 0o644)
+    const present = (await system.read(join(etc, name))) ?? ''
+    await system.write(join(etc, name), editSubids(present, written, lines), 0o644)
   }
-  await writeWhole(memory, `${lines.join('\n')}\n`, 0o600)
+  await system.write(memory, `${lines.join('\n')}\n`, 0o600)
 }
 
 export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
-  const { paths, zfs, log } = options
-  const datasets = new Map<string, string>()
-  let apparmor: string | null = null
+  const { paths, system, zfs, log, known } = options
 
   return {
     async host() {
@@ -113,31 +119,31 @@ export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
       await copyHooks(options)
       await homePidOne(options)
       await makeCgroup(paths.cgroup, `${at.CGROUP}/effects`)
-      apparmor = await loadProfile(options)
+      known.apparmor = await loadProfile(options)
       const mounted = await readFile('/proc/self/mountinfo', 'utf8')
       if (!/ - fuse\.lxcfs /.test(mounted))
         log('LXCFS does not run: containers see the figures of the host in /proc')
     },
     users: (users) => applyUsers(options, users),
     async pool(pool, dataset) {
-      datasets.set(pool, dataset)
+      known.datasets.set(pool, dataset)
       await makeDirectories({ [at.poolDirectory(paths, pool)]: 0o711, [at.lxcPath(paths, pool)]: 0o711 })
       await makeCgroup(paths.cgroup, at.poolCgroup(pool))
     },
     async forgetPool(pool) {
-      datasets.delete(pool)
-      await forgetPool(paths, pool)
+      known.datasets.delete(pool)
+      await forgetPool(paths, system, pool)
     },
     async container(spec, run) {
-      const dataset = datasets.get(spec.pool)
+      const dataset = known.datasets.get(spec.pool)
       if (dataset === undefined)
         throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
       await prepareContainer(
-        { paths, zfs, log, dataset, apparmor, lxcInclude: options.lxcInclude },
+        { paths, system, zfs, log, dataset, apparmor: known.apparmor, lxcInclude: options.lxcInclude },
         spec,
         run,
       )
     },
-    forgetContainer: (ref) => forgetContainer(paths, ref),
+    forgetContainer: (ref) => forgetContainer(paths, system, ref),
   }
 }

@@ -5,7 +5,7 @@
  * is superseded by the one that matters. The daemon reads all files at its start and then each one that
  * changes. Files stay until the container is forgotten, so nothing depends on who read them when.
  */
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { watch } from 'chokidar'
 import { z } from 'zod'
@@ -55,10 +55,11 @@ async function readFileReport(file: string): Promise<HookReport | null> {
 export const readReport = (paths: Paths, pool: string, id: string): Promise<HookReport | null> =>
   readFileReport(join(spoolDirectory(paths), spoolName(pool, id)))
 
-export async function forgetReport(paths: Paths, pool: string, id: string): Promise<void> {
+/** What a container's hooks leave: their report, and how many inits they counted. */
+export function reportFiles(paths: Paths, pool: string, id: string): string[] {
   const name = spoolName(pool, id)
-  const counter = join(spoolDirectory(paths), `.${name.slice(0, -'.json'.length)}.inits`)
-  await Promise.all([rm(join(spoolDirectory(paths), name), { force: true }), rm(counter, { force: true })])
+  const counter = `.${name.slice(0, -'.json'.length)}.inits`
+  return [name, counter].map((file) => join(spoolDirectory(paths), file))
 }
 
 const isReport = (name: string): boolean => !name.startsWith('.') && name.endsWith('.json')

@@ -5,13 +5,10 @@
  * never concluded from an exit status, since `zfs create` can succeed and leave a dataset unmounted
  * (openzfs/zfs#3809); we therefore create with `-u` and mount as a step of its own.
  */
-import { constants } from 'node:fs'
-import { mkdir, open, readFile, rmdir } from 'node:fs/promises'
 import { type Dataset, type Fence, HostError, type PoolFacts, type ZfsPort } from '../host.ts'
-import { unless } from './errors.ts'
-import { type EffectRunner, query } from './exec.ts'
+import { mountedAt, type System } from './system.ts'
 import { DESTROY_PROGRAM, guidArgument, parseDestroyAnswer } from './zfs-destroy.ts'
-import { type Mount, parseMountinfo, parseZfsGet } from './zfs-parse.ts'
+import { type Mount, parseZfsGet } from './zfs-parse.ts'
 import { markedPools, poolFacts } from './zfs-pool.ts'
 
 const TRASH_PROPERTIES = [
@@ -40,25 +37,14 @@ function checked(name: string): string {
   return name
 }
 
-export async function mounts(): Promise<Mount[]> {
-  return parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
-}
-
-const isOf = (mount: Mount, dataset: string): boolean => mount.type === 'zfs' && mount.source === dataset
-
-/** Where a dataset is mounted as a whole now, null when it is not. */
-export async function mountedAt(dataset: string): Promise<string | null> {
-  return (await mounts()).find((mount) => isOf(mount, dataset) && mount.root === '/')?.target ?? null
-}
-
 const assignments = (properties: Readonly<Record<string, string>>): string[] =>
   Object.entries(properties).flatMap(([name, value]) => ['-o', `${name}=${value}`])
 
 const isAbsent = (error: unknown): boolean => error instanceof HostError && error.code === 'E_NOT_FOUND'
 
-async function get(name: string): Promise<Dataset | null> {
+async function get(system: System, name: string): Promise<Dataset | null> {
   try {
-    const { stdout } = await query({ argv: ['zfs', 'get', '-jp', 'all', checked(name)] })
+    const { stdout } = await system.query({ argv: ['zfs', 'get', '-jp', 'all', checked(name)] })
     return parseZfsGet(stdout)[0] ?? null
   } catch (error) {
     if (isAbsent(error)) return null
@@ -67,10 +53,10 @@ async function get(name: string): Promise<Dataset | null> {
 }
 
 /** The dataset and all file systems below it, parents first. */
-async function tree(name: string): Promise<Dataset[]> {
+async function tree(system: System, name: string): Promise<Dataset[]> {
   try {
     const argv = ['zfs', 'get', '-jp', '-r', '-t', 'filesystem', LISTED.join(','), checked(name)] as const
-    return parseZfsGet((await query({ argv: [...argv] })).stdout)
+    return parseZfsGet((await system.query({ argv: [...argv] })).stdout)
   } catch (error) {
     if (isAbsent(error)) return []
     throw error
@@ -78,10 +64,10 @@ async function tree(name: string): Promise<Dataset[]> {
 }
 
 /** Snapshots of one dataset, in the order in which they were made, with their own user properties. */
-async function snapshotsOf(name: string): Promise<Dataset[]> {
+async function snapshotsOf(system: System, name: string): Promise<Dataset[]> {
   try {
     const argv = ['zfs', 'get', '-jp', '-d', '1', '-t', 'snapshot', 'all', checked(name)] as const
-    const found = parseZfsGet((await query({ argv: [...argv] })).stdout)
+    const found = parseZfsGet((await system.query({ argv: [...argv] })).stdout)
     return found.sort((a, b) => Number(a.createtxg) - Number(b.createtxg))
   } catch (error) {
     if (isAbsent(error)) return []
@@ -89,13 +75,13 @@ async function snapshotsOf(name: string): Promise<Dataset[]> {
   }
 }
 
-async function mountOne(dataset: Dataset): Promise<void> {
+async function mountOne(system: System, dataset: Dataset): Promise<void> {
   if (dataset.properties['canmount'] === 'off' || !dataset.mountpoint?.startsWith('/')) return
-  if ((await mountedAt(dataset.name)) !== null) return
-  await query({ argv: ['zfs', 'mount', dataset.name] }).catch((error: unknown) => {
+  if ((await mountedAt(system, dataset.name)) !== null) return
+  await system.change({ argv: ['zfs', 'mount', dataset.name] }).catch((error: unknown) => {
     if (!(error instanceof HostError) || !/already mounted/.test(error.message)) throw error
   })
-  if ((await mountedAt(dataset.name)) === null) {
+  if ((await mountedAt(system, dataset.name)) === null) {
     throw new HostError(
       'E_FAILED',
       'transient',
@@ -105,34 +91,34 @@ async function mountOne(dataset: Dataset): Promise<void> {
 }
 
 /** Undoes one mount, and removes the empty directory that it was on. A bind mount is nothing to `zfs unmount`. */
-async function unmountOne(mount: Mount, lazy: boolean): Promise<void> {
+async function unmountOne(system: System, mount: Mount, lazy: boolean): Promise<void> {
   const plain: [string, ...string[]] = lazy ? ['umount', '-l', mount.target] : ['umount', mount.target]
   const argv: [string, ...string[]] = lazy || mount.root !== '/' ? plain : ['zfs', 'unmount', mount.target]
-  await query({ argv }).catch((error: unknown) => {
+  await system.change({ argv }).catch((error: unknown) => {
     if (!(error instanceof HostError) || !/not (currently )?mounted/.test(error.message)) throw error
   })
-  await rmdir(mount.target).catch(() => undefined)
+  await system.removeDirectory(mount.target).catch(() => undefined)
 }
 
-async function unmount(name: string, lazy: boolean): Promise<void> {
+async function unmount(system: System, name: string, lazy: boolean): Promise<void> {
   const inside = (mount: Mount): boolean =>
     mount.type === 'zfs' && (mount.source === name || mount.source.startsWith(`${name}/`))
-  const mounted = (await mounts()).filter(inside).reverse()
-  for (const mount of mounted) await unmountOne(mount, lazy)
+  const mounted = (await system.mounts()).filter(inside).reverse()
+  for (const mount of mounted) await unmountOne(system, mount, lazy)
 }
 
-async function destroy(name: string, guid: string, fence: Fence, run: EffectRunner): Promise<void> {
+async function destroy(system: System, name: string, guid: string, fence: Fence): Promise<void> {
   const pool = checked(name).split(/[/@]/)[0] ?? ''
   if (!name.includes('@')) {
-    const busy = (await mounts()).find(
+    const busy = (await system.mounts()).find(
       (m) => m.type === 'zfs' && (m.source === name || m.source.startsWith(`${name}/`)),
     )
-    const seen = busy ? await get(name) : null
+    const seen = busy ? await get(system, name) : null
     if (busy && seen?.guid === guid)
       throw new HostError('E_BUSY', 'transient', `${busy.source} is mounted on ${busy.target}`)
   }
   const argv: [string, ...string[]] = ['zfs', 'program', '-j', pool, '-', name, guidArgument(guid)]
-  const answer = parseDestroyAnswer((await run({ argv, stdin: DESTROY_PROGRAM }, fence)).stdout)
+  const answer = parseDestroyAnswer((await system.run({ argv, stdin: DESTROY_PROGRAM }, fence)).stdout)
   if (answer.is === 'other') {
     throw new HostError(
       'E_REFUSED',
@@ -152,7 +138,7 @@ async function destroy(name: string, guid: string, fence: Fence, run: EffectRunn
 }
 
 /** Destroys every snapshot of a dataset and of those below it: what received streams brought along. */
-export async function destroySnapshots(name: string, run: EffectRunner, fence: Fence): Promise<void> {
+export async function destroySnapshots(system: System, name: string, fence: Fence): Promise<void> {
   const argv: [string, ...string[]] = [
     'zfs',
     'list',
@@ -164,35 +150,8 @@ export async function destroySnapshots(name: string, run: EffectRunner, fence: F
     'snapshot',
     checked(name),
   ]
-  const snapshots = (await query({ argv })).stdout.split('\n').filter((line) => line !== '')
-  for (const snapshot of snapshots) await run({ argv: ['zfs', 'destroy', checked(snapshot)] }, fence)
-}
-
-/**
- * Makes directories below a mount point without following a symlink: each step opens the next part by its
- * parent's descriptor. `/proc/self/fd/N/name` is openat(2) as far as Node can say it.
- */
-async function makeDirectory(top: string, path: string, mode: number): Promise<void> {
-  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
-  let at = await open(top, flags)
-  try {
-    for (const name of path.split('/')) {
-      if (name === '.') continue
-      if (name === '' || name === '..')
-        throw new HostError('E_FAILED', 'permanent', `not a relative path: ${path}`)
-      const next = `/proc/self/fd/${at.fd}/${name}`
-      await mkdir(next, 0o700).catch((error: unknown) =>
-        unless('EEXIST', error, `cannot make ${top}/${path}`),
-      )
-      const opened = await open(next, flags)
-      await at.close()
-      at = opened
-    }
-    await at.chown(0, 0)
-    await at.chmod(mode)
-  } finally {
-    await at.close()
-  }
+  const snapshots = (await system.query({ argv })).stdout.split('\n').filter((line) => line !== '')
+  for (const snapshot of snapshots) await system.run({ argv: ['zfs', 'destroy', checked(snapshot)] }, fence)
 }
 
 async function setProperties(
@@ -207,19 +166,19 @@ async function setProperties(
   return commands
 }
 
-export function linuxZfs(run: EffectRunner): ZfsPort {
+export function linuxZfs(system: System): ZfsPort {
   const zfs = (args: readonly string[], fence: Fence): Promise<unknown> =>
-    run({ argv: ['zfs', ...args] }, fence)
+    system.run({ argv: ['zfs', ...args] }, fence)
   const mount = async (name: string): Promise<void> => {
     // What is mounted needs no process to be found so.
-    if ((await mountedAt(checked(name))) !== null) return
-    const found = await get(name)
+    if ((await mountedAt(system, checked(name))) !== null) return
+    const found = await get(system, name)
     if (!found) throw new HostError('E_NOT_FOUND', 'permanent', `${name} does not exist`)
-    await mountOne(found)
+    await mountOne(system, found)
   }
   return {
-    get,
-    list: async (below) => (await tree(below)).filter((dataset) => dataset.name !== below),
+    get: (name) => get(system, name),
+    list: async (below) => (await tree(system, below)).filter((dataset) => dataset.name !== below),
     async create(name, options, fence) {
       await zfs(['create', '-u', ...assignments(options.properties), checked(name)], fence)
       if (options.mount) await mount(name)
@@ -231,24 +190,24 @@ export function linuxZfs(run: EffectRunner): ZfsPort {
     async snapshot(name, fence, properties = {}) {
       await zfs(['snapshot', ...assignments(properties), checked(name)], fence)
     },
-    snapshots: snapshotsOf,
+    snapshots: (name) => snapshotsOf(system, name),
     async rename(from, to, fence) {
-      await unmount(checked(from), false)
+      await unmount(system, checked(from), false)
       await zfs(['rename', '-u', checked(from), checked(to)], fence)
     },
-    destroy: (name, guid, fence) => destroy(name, guid, fence, run),
+    destroy: (name, guid, fence) => destroy(system, name, guid, fence),
     mount,
-    unmount: (name, options) => unmount(checked(name), options?.lazy ?? false),
+    unmount: (name, options) => unmount(system, checked(name), options?.lazy ?? false),
     async set(name, properties, fence) {
       for (const args of await setProperties(name, properties)) {
         if (fence) await zfs(args, fence)
-        else await query({ argv: ['zfs', ...args] })
+        else await system.change({ argv: ['zfs', ...args] })
       }
     },
     async directories(name, modes) {
-      const top = await mountedAt(checked(name))
+      const top = await mountedAt(system, checked(name))
       if (top === null) throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
-      for (const [path, mode] of Object.entries(modes)) await makeDirectory(top, path, mode)
+      await system.directoriesIn(top, modes)
     },
     markedPools,
     pool: async (name): Promise<PoolFacts | null> => poolFacts(checked(name)),

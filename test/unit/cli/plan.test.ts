@@ -59,7 +59,7 @@ test('--dry-run asks for a plan, without a key, and prints it step by step', asy
      if it fails: the operation has failed, the container is running
 
 Events that would be appended:
-  1. 101  CtStopRequested  {"mode":"stop","timeoutSeconds":300}
+  1.  101  CtStopRequested  {"mode":"stop","timeoutSeconds":300}
 
 It would be done. This is a plan: nothing was recorded or done.
 `,

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isNone } from '../../../src/effects/effect.ts'
+import { rehearsalOf } from '../../../src/effects/linux/rehearsal/index.ts'
 import { effects } from '../../../src/effects/table.ts'
 import { INTENT_KINDS, type IntentKind } from '../../../src/events/types/intents.ts'
-import { newLab } from './lab.ts'
+import { essenceOf, newLab } from './lab.ts'
 import { scenarios } from './scenarios.ts'
 
 describe('the table of effects', () => {
@@ -29,9 +30,13 @@ describe('the table of effects', () => {
       const check = async <K extends IntentKind>(name: K): Promise<void> => {
         const lab = await newLab({ laidOut: scenarios[name].bare !== true })
         const args = await scenarios[name].prepare(lab)
-        const lines = effects[name].describe(args, { dataset: 'tank' })
-        assert.ok(lines.length > 0)
-        for (const line of lines) assert.equal(line.includes('undefined'), false, line)
+        const before = essenceOf(lab)
+        const { host, take } = rehearsalOf(lab.host(), { pool: 'tank', dataset: 'tank' })
+        await effects[name].run(args, { ...lab.context(lab.host()), host: { ...lab.host(), ...host } })
+        const actions = take()
+        assert.ok(actions.length > 0)
+        for (const { text } of actions) assert.equal(text.includes('undefined'), false, text)
+        assert.deepEqual(essenceOf(lab), before, 'a rehearsal changed the host')
         const assumed = Object.keys(effects[name].assume(args)).sort()
         const evidence = await effects[name].run(args, lab.context(lab.host()))
         assert.deepEqual(assumed, Object.keys(evidence).sort())

@@ -2,6 +2,7 @@
  * Receives the streams of an image in the `zfs` format as new datasets. Properties that a stream may bring
  * are not taken: a mount point or `exec=off` of another host means nothing here.
  */
+import { receiveArgv } from './argv.ts'
 import { inspectImage, streamNames } from './metadata.ts'
 import { badImage, readOuter } from './outer.ts'
 import { feed } from './pipe.ts'
@@ -14,8 +15,6 @@ export type ReceiveJob = {
   readonly progress: string
 }
 
-const OVERRIDES = ['-o', 'canmount=noauto', '-x', 'mountpoint']
-
 /** @throws E_BAD_IMAGE; what `zfs recv` said */
 export async function receiveImage(job: ReceiveJob): Promise<Record<string, never>> {
   const { datasets, format } = await inspectImage(job.file)
@@ -27,9 +26,7 @@ export async function receiveImage(job: ReceiveJob): Promise<Record<string, neve
     for (const stream of ['base', 'incremental'] as const) {
       const member = outer.members.get(streamNames(outer, relative, stream)[0] ?? '')
       if (!member) continue
-      // An incremental stream goes onto what was just received: -F, lest a changed atime refuse it.
-      const force = stream === 'incremental' ? ['-F'] : []
-      await feed(job.file, member, [], ['zfs', 'recv', '-u', ...force, ...OVERRIDES, dataset], progress)
+      await feed(job.file, member, [], receiveArgv(dataset, stream), progress)
     }
   }
   return {}

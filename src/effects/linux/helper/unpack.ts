@@ -1,5 +1,6 @@
 /** Unpacks the root file system of an image in the `tar` format (DESIGN D17). */
 import { type FilterResult, TarFilter } from '../tar/filter.ts'
+import { unpackArgv } from './argv.ts'
 import { badImage, readOuter } from './outer.ts'
 import { feed } from './pipe.ts'
 import { progressFile } from './progress.ts'
@@ -26,8 +27,6 @@ export async function unpackImage(job: UnpackJob): Promise<FilterResult> {
   const member = outer.members.get(ROOTFS)
   if (!member) throw badImage(`${job.file} has no ${ROOTFS}`)
   const filter = new TarFilter(job.count)
-  const argv = ['unshare', '--mount', '--propagation', 'private', '/bin/sh', job.script] as const
-  const names = [job.directory, String(job.first), String(job.count), job.root]
-  await feed(job.file, member, [filter], [...argv, ...names], progressFile(job.progress, member.size))
+  await feed(job.file, member, [filter], unpackArgv(job), progressFile(job.progress, member.size))
   return filter.result
 }
