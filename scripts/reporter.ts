@@ -1,5 +1,6 @@
 /**
- * A reporter for `node --test`: one line for each file, failures in full at the end, and what was skipped and why.
+ * A reporter for `node --test`: one line for each file, failures in full as they happen (a run that is
+ * killed has told them), their names at the end, and what was skipped and why.
  *
  * With OSCTL_TEST_REPORT=FILE it also writes counts and the names of the failed tests there, as JSON, for
  * scripts/test-layers.ts. A report that is missing or has no `finished` means that the run was cut short.
@@ -76,8 +77,8 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
         count(report, counts, data, type === 'test:pass')
       if (failed && data.todo === undefined) {
         report.failures.push({ file, name })
-        failures.push(`✘ ${file}: ${name}\n${reason(data)}\n\n`)
-        yield `  ✘ ${name}\n`
+        failures.push(`✘ ${file}: ${name}\n`)
+        yield `  ✘ ${name}\n${reason(data)}\n\n`
       }
       if (data.skip !== undefined || data.todo !== undefined) {
         const why = data.skip ?? data.todo
