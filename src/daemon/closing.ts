@@ -4,6 +4,7 @@
  */
 import type { Fact } from '../events/types/events.ts'
 import type { Draft } from '../machines/advance.ts'
+import type { CtState } from '../machines/container/machine.ts'
 import { decideCt } from '../machines/decide/container.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
@@ -66,21 +67,24 @@ const stillOpen = (pool: Pool): Fact => {
   return { type: 'PoolReady', containers, adopted: 0, lost: 0, exited: 0, settled: 0, inDoubt: 0 }
 }
 
+/** What runs, in the order in which it stops: what starts first stops last. @pure */
+export function toStop(cts: Iterable<CtState>): CtState[] {
+  const rank = (ct: CtState): number => ct.context.settings.autostart?.priority ?? Number.MAX_SAFE_INTEGER
+  return [...cts].filter(shouldRun).sort((a, b) => rank(b) - rank(a))
+}
+
+export const stopCommand = (ctid: string) =>
+  ({ type: 'ct.stop', ctid, mode: 'stop', timeoutSeconds: STOP_TIMEOUT_S }) as const
+
 /** Stops what runs. Returns the containers that did not stop. */
 async function stopAll(owner: Owner, pool: Pool): Promise<string[]> {
   const failed: string[] = []
-  const rank = (priority: number | undefined): number => priority ?? Number.MAX_SAFE_INTEGER
-  const running = pool
-    .containers()
-    .filter(shouldRun)
-    .sort(
-      (a, b) => rank(b.context.settings.autostart?.priority) - rank(a.context.settings.autostart?.priority),
-    )
+  const running = toStop(pool.containers())
   const width = pool.journal.states.pool().context.config.parallelStop
   await inParallel(running, width, async (ct) => {
     const ctid = ctidOf(ct)
     const asked = owner.asked('shutdown', 'ct stop', { id: ctid })
-    const command = { type: 'ct.stop', ctid, mode: 'stop', timeoutSeconds: STOP_TIMEOUT_S } as const
+    const command = stopCommand(ctid)
     await owner.bus
       .run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
       .catch(() => failed.push(ctid))

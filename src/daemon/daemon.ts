@@ -12,14 +12,23 @@ import type { EventType } from '../events/types/events.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
+import type { Plan } from '../rpc/plan.ts'
 import { autostart } from './autostart.ts'
 import { Bus } from './bus.ts'
 import { closePool, type ExportOptions } from './closing.ts'
-import { isUninstalled, notFound, refused } from './errors.ts'
+import { isUninstalled, notFound } from './errors.ts'
 import { HostLog } from './host-log.ts'
 import { namesOf } from './names.ts'
 import { openJournal } from './opening.ts'
+import type { UsersWith } from './plan/rehearse.ts'
 import { Pool } from './pool.ts'
+import {
+  checkForeign,
+  checkImportable,
+  checkInstallable,
+  checkUninstallable,
+  notInstalled,
+} from './pool-checks.ts'
 import type { DaemonPorts } from './ports.ts'
 import { Trash } from './trash.ts'
 import { HostUsers } from './users.ts'
@@ -118,6 +127,11 @@ export class Daemon {
     return this.#alone(name, () => this.#install(name, dataset, asked))
   }
 
+  /** A plan is made while nothing else is done to the pool as a whole. */
+  plan(name: string, work: (users: UsersWith) => Promise<Plan>): Promise<Plan> {
+    return this.#alone(name, () => work((pool, states) => this.#users.wantedWith(pool, states)))
+  }
+
   /** A pool is installed, imported, exported or given up by one command at a time. */
   async #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
     const before = this.#changing.get(name) ?? Promise.resolve()
@@ -131,21 +145,11 @@ export class Daemon {
   }
 
   async #install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
-    const facts = await this.ports.host.zfs.pool(name)
-    if (!facts)
-      throw notFound(
-        'E_POOL_NOT_FOUND',
-        `pool not found: ${name} (zpool list shows what is there; zpool create makes one)`,
-      )
-    if (dataset !== null && !dataset.startsWith(`${name}/`)) {
-      throw refused('E_DATASET', `dataset '${dataset}' is not from zpool '${name}'`)
-    }
+    const facts = await checkInstallable(this.ports, name, dataset)
     const imported = this.pools.get(name)
     const known = imported ? await this.bus.known(imported, asked.key, { noWait: false }) : null
     if (known) return known.op
-    if (imported) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
-    if (facts.active)
-      throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
+    checkForeign(name, imported !== undefined, facts)
     const pool = await this.#attach(name, dataset ?? name, true)
     try {
       await this.#resumeInstallation(pool)
@@ -176,9 +180,7 @@ export class Daemon {
   }
 
   async #uninstall(name: string, asked: Asked): Promise<void> {
-    if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', 'export the pool first')
-    const facts = await this.ports.host.zfs.pool(name)
-    if (!facts?.active) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} is not installed`)
+    const facts = await checkUninstallable(this.ports, name, this.pools.has(name))
     const pool = await this.#attach(name, facts.dataset, false)
     try {
       await this.bus.run(pool, asked, (view) => decidePool(view, { type: 'pool.uninstall' }, asked), {
@@ -243,24 +245,14 @@ export class Daemon {
   }
 
   async #import(name: string, autostart: boolean, asked: Asked): Promise<void> {
-    if (this.pools.has(name)) throw refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
-    const facts = await this.ports.host.zfs.pool(name)
-    if (!facts)
-      throw notFound(
-        'E_POOL_NOT_FOUND',
-        `pool not found: ${name} (zpool import shows what could be imported)`,
-      )
-    if (!facts.active)
-      throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name} (osctl pool install ${name})`)
-    if (!facts.mounted)
-      throw refused('E_POOL_NOT_MOUNTED', `the pool is not mounted (zfs mount ${facts.dataset})`)
+    const facts = await checkImportable(this.ports, name, this.pools.has(name))
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)
     try {
       await this.#resumeInstallation(pool)
       // A log of which nothing can be read says nothing about the pool: it is shown, and says what is wrong.
       if (pool.journal.unavailable === null && lifeOf(pool.journal.states.pool()) === 'absent')
-        throw refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name}`)
+        throw notInstalled(name)
       await this.#open(pool, autostart, asked)
     } catch (error) {
       await this.#drop(pool)

@@ -6,9 +6,9 @@
 import { HostError } from '../effects/host.ts'
 import { LogError, type LogStore } from '../events/log/store.ts'
 import { eventVersions, type Fact } from '../events/types/events.ts'
-import { MACHINES_VERSION } from '../machines/baseline.ts'
 import { RpcError } from '../rpc/errors.ts'
 import type { DaemonPorts } from './ports.ts'
+import { sessionOpened } from './session.ts'
 
 export class HostLog {
   readonly #ports: DaemonPorts
@@ -28,18 +28,7 @@ export class HostLog {
     } catch (error) {
       logger.error({ error: String(error) }, 'the host log cannot be opened; what belongs there is only here')
     }
-    await this.note({
-      type: 'SessionOpened',
-      bootId: host.bootId(),
-      host: host.hostName(),
-      hostId: host.hostId(),
-      pool: null,
-      poolGuid: null,
-      code: version,
-      machines: MACHINES_VERSION,
-      format: 1,
-      simulated: host.simulated,
-    })
+    await this.note(sessionOpened(host, version, null))
   }
 
   async note(fact: Fact): Promise<void> {

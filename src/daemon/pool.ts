@@ -14,10 +14,8 @@ import type { HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
-import { MACHINES_VERSION } from '../machines/baseline.ts'
 import type { CtState } from '../machines/container/machine.ts'
-import { type Asked, accept } from '../machines/decide/decision.ts'
-import type { Draft } from '../machines/draft.ts'
+import type { Asked } from '../machines/decide/decision.ts'
 import { ctIdOf, ctidOf, type Quarantine, type States, streamOfCt } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
@@ -31,6 +29,7 @@ import type { DaemonPorts } from './ports.ts'
 import { factsOfBoot, factsOfReport, isNews, isSame, look, refOf, shouldRun } from './reality.ts'
 import { beginsReboot, RebootLimit } from './reboots.ts'
 import { recover, settle } from './recovery.ts'
+import { openingDrafts, type Previous, previousOf, sessionOpened } from './session.ts'
 import { specOf } from './spec.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -120,38 +119,17 @@ export class Pool {
   /** Appends the session's constants and `PoolOpened`; recovery follows in `ready`. */
   async begin(): Promise<void> {
     const { host, version } = this.#ports
-    await this.journal.note('log', {
-      type: 'SessionOpened',
-      bootId: host.bootId(),
-      host: host.hostName(),
-      hostId: host.hostId(),
-      pool: this.name,
-      poolGuid: this.guid,
-      code: version,
-      machines: MACHINES_VERSION,
-      format: 1,
-      simulated: host.simulated,
-    })
+    await this.journal.note('log', sessionOpened(host, version, this))
   }
 
   /** Opens the pool for commands and settles what was left open. An operation that was open goes first. */
-  async ready(asked: Asked): Promise<{ previous: 'none' | 'closed' | 'daemon-died' | 'host-died' }> {
+  async ready(asked: Asked): Promise<{ previous: Previous }> {
     const { host } = this.#ports
-    const previous = this.#previous()
-    const opened: Fact = {
-      type: 'PoolOpened',
-      pool: this.name,
-      dataset: this.dataset,
-      bootId: host.bootId(),
-      previous,
-    }
-    await this.journal.submit((view) => {
-      const drafts: Draft[] = [{ stream: 'pool', fact: opened }]
-      return {
-        drafts: view.pool().context.op ? drafts : [...drafts, ...accept('pool', asked, []).drafts],
-        extra: null,
-      }
-    })
+    const previous = previousOf(this.journal.states.pool(), host.bootId())
+    await this.journal.submit((view) => ({
+      drafts: openingDrafts(view.pool(), this, host.bootId(), previous, asked),
+      extra: null,
+    }))
     await patiently(this.#ports.clock, ATTEMPTS, () => host.materialise.pool(this.name, this.dataset))
     const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine, this.#reports)
     const seen = await this.#lookAtAll()
@@ -159,13 +137,6 @@ export class Pool {
     await this.journal.note('pool', { type: 'PoolReady', containers, ...seen, settled, inDoubt })
     this.inBackground('the snapshots could not be confirmed', () => this.upkeep.confirm())
     return { previous }
-  }
-
-  #previous(): 'none' | 'closed' | 'daemon-died' | 'host-died' {
-    const pool = this.journal.states.pool()
-    if (pool.context.bootId === null) return 'none'
-    if (lifeOf(pool) === 'closed') return 'closed'
-    return pool.context.bootId === this.#ports.host.bootId() ? 'daemon-died' : 'host-died'
   }
 
   async #lookAtAll(): Promise<{ adopted: number; lost: number; exited: number }> {

@@ -69,7 +69,7 @@ export async function settle(
   try {
     const processes = await ports.host.fence(pending.intent)
     if (processes > 0) facts.push({ type: 'EffectFenced', intent: pending.intent, processes })
-    facts.push(endedMeanwhile(pending, reports) ?? (await verdict(ports, engine, stream, pending)))
+    facts.push(endedMeanwhile(pending, reports) ?? (await settled(ports, engine, stream, pending)))
   } catch (error) {
     facts.push({ type: 'EffectInDoubt', intent: pending.intent, why: classify(error).message })
   }
@@ -95,35 +95,57 @@ function endedMeanwhile({ intent, kind, args }: PendingIntent, reports: Reports)
   return { type: 'EffectFailed', intent, kind, class: 'undone', message, by: 'probe' }
 }
 
-async function verdict(
+/** Half-done work that may not be done twice is undone on the way. */
+async function settled(
   ports: DaemonPorts,
   engine: Engine,
   stream: StreamId,
   pending: PendingIntent,
 ): Promise<Fact> {
-  const { intent, kind, compensates } = pending
-  if (compensates) return { type: 'EffectResumed', intent, why: 'a compensation may be repeated' }
-  const effect = ports.effects[kind] as unknown as EffectKind<IntentKind>
-  if (isNone(effect.probe)) return { type: 'EffectInDoubt', intent, why: `no probe: ${effect.probe.none}` }
-  const context = engine.context(stream, intent, new AbortController().signal)
-  const probe = await effect.probe(pending.args as never, context)
-  return await byProbe(effect, probe, pending, context)
+  const { fact, undo } = await verdict(ports, engine, stream, pending)
+  await undo?.()
+  return fact
 }
 
-async function byProbe(
+type Verdict = { readonly fact: Fact; readonly undo?: () => Promise<void> }
+
+/** What is to become of an intent, by what its probe sees now. Changes nothing. */
+export async function verdict(
+  ports: Pick<DaemonPorts, 'effects'>,
+  engine: Engine,
+  stream: StreamId,
+  pending: PendingIntent,
+): Promise<Verdict> {
+  const { intent, kind, compensates } = pending
+  if (compensates) return { fact: { type: 'EffectResumed', intent, why: 'a compensation may be repeated' } }
+  const effect = ports.effects[kind] as unknown as EffectKind<IntentKind>
+  if (isNone(effect.probe))
+    return { fact: { type: 'EffectInDoubt', intent, why: `no probe: ${effect.probe.none}` } }
+  const context = engine.context(stream, intent, new AbortController().signal)
+  const probe = await effect.probe(pending.args as never, context)
+  return byProbe(effect, probe, pending, context)
+}
+
+function byProbe(
   effect: EffectKind<IntentKind>,
   probe: Probe<IntentKind>,
   { intent, kind, args }: PendingIntent,
   context: ReturnType<Engine['context']>,
-): Promise<Fact> {
+): Verdict {
   if (probe.is === 'done')
-    return { type: 'EffectSucceeded', intent, kind, evidence: probe.evidence as never, by: 'probe' }
-  if (probe.is === 'not-started') return { type: 'EffectResumed', intent, why: 'not started' }
-  if (probe.is === 'unknown') return { type: 'EffectInDoubt', intent, why: probe.why }
-  if (effect.idempotence !== 'once') return { type: 'EffectResumed', intent, why: `partial: ${probe.what}` }
-  if (isNone(effect.undo))
-    return { type: 'EffectInDoubt', intent, why: `partial: ${probe.what}; ${effect.undo.none}` }
-  await effect.undo(args as never, null as Evidence<IntentKind> | null as never, context)
+    return {
+      fact: { type: 'EffectSucceeded', intent, kind, evidence: probe.evidence as never, by: 'probe' },
+    }
+  if (probe.is === 'not-started') return { fact: { type: 'EffectResumed', intent, why: 'not started' } }
+  if (probe.is === 'unknown') return { fact: { type: 'EffectInDoubt', intent, why: probe.why } }
+  if (effect.idempotence !== 'once')
+    return { fact: { type: 'EffectResumed', intent, why: `partial: ${probe.what}` } }
+  const { undo } = effect
+  if (isNone(undo))
+    return { fact: { type: 'EffectInDoubt', intent, why: `partial: ${probe.what}; ${undo.none}` } }
   const message = `interrupted (${probe.what}), undone by recovery`
-  return { type: 'EffectFailed', intent, kind, class: 'undone', message, by: 'probe' }
+  return {
+    fact: { type: 'EffectFailed', intent, kind, class: 'undone', message, by: 'probe' },
+    undo: () => undo(args as never, null as Evidence<IntentKind> | null as never, context),
+  }
 }

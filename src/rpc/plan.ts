@@ -38,6 +38,8 @@ export type PlannedEffect = {
   /** Its number in the operation, from 1: `<guid of step 1>` refers to it. */
   step: number
   pool: string
+  /** The container that it is about. */
+  target: string | null
   intent: string
   kind: string
   args: unknown
@@ -59,6 +61,8 @@ export type PlannedRefusal = {
 }
 
 export type Plan = {
+  /** What is done before there is a log to record it in. */
+  before: PlannedAction[]
   events: PlannedEvent[]
   effects: PlannedEffect[]
   /** What is derived from the new state and made to be so beside the effects: nothing of it is recorded. */
@@ -77,6 +81,7 @@ export function joined(plans: readonly Plan[]): Plan {
   const results = plans.map(({ result }) => result)
   const same = results.find((result) => result !== 'no change') ?? 'no change'
   return {
+    before: plans.flatMap(({ before }) => before),
     events: plans.flatMap(({ events }) => events),
     effects: plans.flatMap(({ effects }) => effects),
     derived: plans.flatMap(({ derived }) => derived),
@@ -88,6 +93,7 @@ export function joined(plans: readonly Plan[]): Plan {
 }
 
 export const emptyPlan = (more: Partial<Plan> = {}): Plan => ({
+  before: [],
   events: [],
   effects: [],
   derived: [],

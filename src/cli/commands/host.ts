@@ -92,7 +92,7 @@ export const shutdown: CommandSpec = {
   ],
   run: async (invocation) => {
     const { options, link, io } = invocation
-    if (!options.flag('force')) {
+    if (!options.flag('force') && !link.isDryRun) {
       if (!io.isTerminal(0)) throw new CommandError('not confirmed, nothing was done (--force does not ask)')
       confirm(invocation, 'Do you really wish to stop all containers and export all pools?')
     }

@@ -24,6 +24,7 @@ export function planText(plan: Plan): string {
   const where = (pool: string | null): string => (pools.size > 1 ? `${pool}: ` : '')
   const sections = [
     plan.branches.flatMap(branchLines),
+    plan.before.length === 0 ? [] : ['Before anything is recorded:', ...plan.before.flatMap(actionLines)],
     plan.effects.flatMap((effect) => effectLines(effect, where(effect.pool))),
     plan.derived.length === 0
       ? []
@@ -48,10 +49,10 @@ function endOf({ result, effects }: Plan): string {
 }
 
 function effectLines(effect: PlannedEffect, where: string): string[] {
-  const { step, kind, actions, gives, branches, fails } = effect
+  const { step, target, kind, actions, gives, branches, fails } = effect
   const known = Object.entries(gives as Record<string, unknown>).map(([name, value]) => `${name} ${value}`)
   return [
-    `${String(step).padStart(3)}. ${where}${kind}`,
+    `${String(step).padStart(3)}. ${where}${kind}${target === null ? '' : ` (${target})`}`,
     ...actions.flatMap(actionLines),
     ...(known.length === 0 ? [] : [`     expected: ${known.join(', ')}`]),
     ...branches.flatMap((branch) => branchLines(branch).map((line) => `     ${line}`)),

@@ -14,6 +14,8 @@ import type { Accepted, EventRow, OpRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, refused } from '../errors.ts'
 import type { Committed } from '../journal.ts'
+import { planOutcome, planRetry } from '../plan/operations.ts'
+import { planned } from '../plan/plan.ts'
 import type { Pool } from '../pool.ts'
 import { actorOf, type HandlersOf, locateCt, poolsOf } from './context.ts'
 
@@ -146,8 +148,10 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
       }
       throw notFound('E_OP_NOT_FOUND', `operation not found: ${op} (osctl op ls --all shows the recent ones)`)
     },
-    'op.retry': async ({ op }, call) => {
+    'op.retry': async ({ op, meta }, call) => {
       const { pool, stream, pending } = doubtful(daemon, op)
+      if (meta?.dryRun)
+        return planned(await daemon.plan(pool.name, (users) => planRetry(pool, stream, pending, op, users)))
       await pool.settle(stream, pending)
       call.operation(op)
       return await ended(pool, stream, op)
@@ -172,6 +176,10 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
               message: `resolved as ${params.as} by ${by}`,
               by: 'operator',
             }
+      if (params.meta?.dryRun)
+        return planned(
+          await daemon.plan(pool.name, (users) => planOutcome(pool, stream, pending, params.op, fact, users)),
+        )
       await daemon.ports.host.fence(pending.intent)
       await pool.journal.submit(() => ({ drafts: [{ stream, fact }], extra: null }))
       return { op: params.op, result: 'done', position: null, warnings: [] }

@@ -12,10 +12,10 @@ import { planned } from '../plan/plan.ts'
 
 /** True, or why not. A new method that changes something does not compile without its line. */
 const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
-  'pool.install': 'its plan is not made yet',
-  'pool.uninstall': 'its plan is not made yet',
-  'pool.import': 'its plan is not made yet',
-  'pool.export': 'its plan is not made yet',
+  'pool.install': true,
+  'pool.uninstall': true,
+  'pool.import': true,
+  'pool.export': true,
   'pool.set': true,
   'ct.new': true,
   'ct.import': true,
@@ -31,9 +31,9 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'repo.enable': true,
   'repo.disable': true,
   'trash.prune': true,
-  'op.retry': 'its plan is not made yet',
-  'op.resolve': 'its plan is not made yet',
-  shutdown: 'its plan is not made yet',
+  'op.retry': true,
+  'op.resolve': true,
+  shutdown: true,
 }
 
 /** Methods that only read, and may be asked with `dryRun` as without it. */

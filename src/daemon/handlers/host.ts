@@ -8,6 +8,8 @@ import { PROTOCOL } from '../../rpc/protocol.ts'
 import type { HealthRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { oneLine } from '../errors.ts'
+import { planned } from '../plan/plan.ts'
+import { planShutdown } from '../plan/pools.ts'
 import type { Pool } from '../pool.ts'
 import { refOf, shouldRun } from '../reality.ts'
 import { asked, type HandlersOf, poolsOf } from './context.ts'
@@ -38,6 +40,14 @@ export function hostHandlers(
     },
     'debug.machine': async ({ machine }) => mermaid(machine),
     shutdown: async (params, call) => {
+      if (params.meta?.dryRun)
+        return planned(
+          await planShutdown(daemon, (op) => ({
+            ...asked(daemon, call, 'shutdown', params),
+            op,
+            key: undefined,
+          })),
+        )
       const warnings: string[] = []
       for (const name of [...daemon.pools.keys()]) {
         const ask = asked(daemon, call, 'shutdown', params)

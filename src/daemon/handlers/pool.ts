@@ -4,11 +4,12 @@ import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../../audit
 import { decidePool, type PoolCommand } from '../../machines/decide/pool.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
-import { joined, type Plan } from '../../rpc/plan.ts'
+import { emptyPlan, joined, type Plan } from '../../rpc/plan.ts'
 import type { Accepted, ImageRow, PoolRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { planned } from '../plan/plan.ts'
+import { planExport, planImport, planImportAll, planInstall, planUninstall } from '../plan/pools.ts'
 import type { Pool } from '../pool.ts'
 import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
 import { asked, type HandlersOf, named, poolsOf, refuseWhileStopping, waiting } from './context.ts'
@@ -36,17 +37,21 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
     'pool.install': async (params, call) => {
       refuseWhileStopping(daemon)
       const ask = asked(daemon, call, 'pool install', params)
+      if (params.meta?.dryRun)
+        return planned(await planInstall(daemon, params.name, params.dataset ?? null, ask))
       return done(await daemon.install(params.name, params.dataset ?? null, ask))
     },
     'pool.uninstall': async (params, call) => {
       refuseWhileStopping(daemon)
       const ask = asked(daemon, call, 'pool uninstall', params)
+      if (params.meta?.dryRun) return planned(await planUninstall(daemon, params.name, ask))
       await daemon.uninstall(params.name, ask)
       return done(ask.op)
     },
     'pool.import': async (params, call) => {
       refuseWhileStopping(daemon)
       if (params.all) {
+        if (params.meta?.dryRun) return planned(await planImportAll(daemon, params.autostart))
         await daemon.importAll(params.autostart)
         return done(
           null,
@@ -55,14 +60,19 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       }
       if (params.name === undefined) throw invalid('E_POOL', 'missing argument <pool> (or --all)')
       const ask = asked(daemon, call, 'pool import', params)
+      if (params.meta?.dryRun) return planned(await planImport(daemon, params.name, params.autostart, ask))
       await daemon.import(params.name, params.autostart, ask)
       return done(ask.op)
     },
     'pool.export': async (params, call) => {
-      if (params.ifImported && !daemon.pools.has(params.name))
-        return { op: null, result: 'noop', position: null, warnings: [] }
+      const isGone = params.ifImported && !daemon.pools.has(params.name)
+      if (isGone && params.meta?.dryRun)
+        return planned(emptyPlan({ result: 'no change', notes: ['the pool is not imported'] }))
+      if (isGone) return { op: null, result: 'noop', position: null, warnings: [] }
       const ask = asked(daemon, call, 'pool export', params)
       const { force, stopContainers } = params
+      if (params.meta?.dryRun)
+        return planned(await planExport(daemon, params.name, { force, stopContainers }, ask))
       return done(await daemon.export(params.name, { force, stopContainers }, ask))
     },
     'pool.set': async (params, call) => {

@@ -7,6 +7,8 @@ import type { PlannedAction } from '../../rpc/plan.ts'
 
 export type Paper = {
   readonly pool: string
+  /** The operation that goes on, when it is not a new one. */
+  readonly op?: string
   /** The states that the command is decided on: a copy, which the plan uses up. */
   readonly states: States
   readonly now: { wall(): number; mono(): number }

@@ -19,13 +19,14 @@ export type UsersWith = (
   states: States,
 ) => Parameters<Rehearsal['host']['materialise']['users']>[0]
 
-type Staged = Pick<Pool, 'name' | 'dataset' | 'directory' | 'ports'>
+export type Staged = Pick<Pool, 'name' | 'dataset' | 'directory' | 'ports'>
 
 export class Rehearsals {
   readonly #pool: Staged
   readonly #states: States
   readonly #rehearsal: Rehearsal
   readonly #words = new StandIns()
+  readonly #derived: PlannedAction[] = []
   /** A step that would fail as the host is now: what comes after it cannot be told. */
   #failed = false
 
@@ -49,11 +50,23 @@ export class Rehearsals {
     })
   }
 
+  /** Something of the host that no intent asks for. */
+  aside(work: (host: Rehearsal['host']) => Promise<unknown>): Promise<PlannedAction[]> {
+    return this.#told(async () => {
+      await work(this.#rehearsal.host)
+    })
+  }
+
+  /** The same, for what is derived. */
+  async derive(work: (host: Rehearsal['host']) => Promise<unknown>): Promise<void> {
+    this.#derived.push(...(await this.aside(work)))
+  }
+
   /** What is made to fit the new state beside the effects: users of the host, what is left of containers that went. */
   async derived(before: States, users: UsersWith): Promise<PlannedAction[]> {
     if (this.#failed) return []
     const { materialise } = this.#rehearsal.host
-    const actions: PlannedAction[] = []
+    const actions = this.#derived.splice(0)
     if (before.pool().context.users !== this.#states.pool().context.users) {
       const wanted = users(this.#pool.name, this.#states)
       actions.push(...(await this.#told(() => materialise.users(wanted))))

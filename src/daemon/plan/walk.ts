@@ -17,7 +17,7 @@
 import type { EffectKind } from '../../effects/effect.ts'
 import type { NewEvent } from '../../events/types/envelope.ts'
 import type { Fact } from '../../events/types/events.ts'
-import { ctOfStream } from '../../events/types/ids.ts'
+import { ctOfStream, type StreamId } from '../../events/types/ids.ts'
 import type { IntentKind } from '../../events/types/intents.ts'
 import { type Advanced, advance, type Draft, type Minting, type Requested } from '../../machines/advance.ts'
 import type { Decision } from '../../machines/decide/decision.ts'
@@ -29,20 +29,12 @@ import { type Paper, paperMint } from './paper.ts'
 const MOST_STEPS = 10_000
 
 /** Walks a decision to the end of its operation. */
-export async function walk(paper: Paper, decision: Decision): Promise<Plan> {
-  const walker = new Walker(paper)
+export async function walk(walker: Walker, decision: Decision): Promise<Plan> {
   await walker.go(decision.drafts)
-  const notes = decision.is === 'noop' ? [decision.why] : walker.notes
-  if (decision.is !== 'refused') return walker.plan(decision.is === 'noop' ? 'no change' : 'done', notes)
-  const { kind, code, message, text, state, possible } = decision.refusal
-  const more = {
-    ...(state === undefined ? {} : { state }),
-    ...(possible === undefined ? {} : { possible: [...possible] }),
-  }
-  return { ...walker.plan(null, notes), refusal: { kind, code, message: text ?? message, ...more } }
+  return walker.ending(decision)
 }
 
-class Walker {
+export class Walker {
   readonly #paper: Paper
   readonly #mint: Minting
   readonly #plan = emptyPlan()
@@ -54,13 +46,39 @@ class Walker {
     this.#mint = paperMint(paper.now)
   }
 
-  plan(result: Plan['result'], notes: string[]): Plan {
-    return { ...this.#plan, result, notes }
+  get paper(): Paper {
+    return this.#paper
+  }
+
+  plan(result: Plan['result']): Plan {
+    return { ...this.#plan, result, notes: this.notes }
+  }
+
+  /** The plan of what was walked, as its decision has it. */
+  ending(decision: Decision): Plan {
+    if (decision.is === 'noop') this.notes.push(decision.why)
+    if (decision.is !== 'refused') return this.plan(decision.is === 'noop' ? 'no change' : 'done')
+    const { kind, code, message, text, state, possible } = decision.refusal
+    const more = {
+      ...(state === undefined ? {} : { state }),
+      ...(possible === undefined ? {} : { possible: [...possible] }),
+    }
+    return { ...this.plan(null), refusal: { kind, code, message: text ?? message, ...more } }
   }
 
   /** Takes facts, then every effect that they ask for, one after another. */
   async go(drafts: readonly Draft[]): Promise<void> {
-    this.#take(drafts, false)
+    this.take(drafts, false)
+    await this.finish()
+  }
+
+  /** An effect that was asked for before. */
+  async resume(requested: Requested): Promise<void> {
+    this.#waiting.push(requested)
+    await this.finish()
+  }
+
+  async finish(): Promise<void> {
     for (let n = 0; n < MOST_STEPS; n++) {
       const next = this.#waiting.shift()
       if (next === undefined) return
@@ -69,23 +87,28 @@ class Walker {
     throw new Error(`a plan of more than ${MOST_STEPS} steps`)
   }
 
-  #take(drafts: readonly Draft[], assumed: boolean): void {
+  /** Takes facts; the effects that they ask for wait. */
+  take(drafts: readonly Draft[], assumed: boolean): void {
     const { states, pool } = this.#paper
     const advanced: Advanced = advance(states, drafts, this.#mint)
     for (const { fact } of drafts) this.#plan.branches.push(...branchesOfFact(fact, pool))
     for (const [stream, state] of advanced.states) states.set(stream, state)
     for (const event of advanced.events) this.#event(event, assumed)
     for (const { op } of advanced.finished) {
-      if (!op.startsWith('<')) this.notes.push(`operation ${op} is given up: what runs of it is killed`)
+      if (!op.startsWith('<') && op !== this.#paper.op)
+        this.notes.push(`operation ${op} is given up: what runs of it is killed`)
     }
     this.#waiting.push(...advanced.requested)
   }
 
   #event({ stream, type, data }: NewEvent, assumed: boolean): void {
-    const { states, pool } = this.#paper
+    const { pool } = this.#paper
+    this.#plan.events.push({ pool, stream, target: this.#targetOf(stream), type, data, assumed })
+  }
+
+  #targetOf(stream: StreamId): string | null {
     const id = ctOfStream(stream)
-    const target = id === undefined ? null : (states.ct(id).context.identity?.ctid ?? null)
-    this.#plan.events.push({ pool, stream, target, type, data, assumed })
+    return id === undefined ? null : (this.#paper.states.ct(id).context.identity?.ctid ?? null)
   }
 
   async #step({ stream, wanted }: Requested): Promise<void> {
@@ -97,6 +120,7 @@ class Walker {
     const planned: PlannedEffect = {
       step: stepOf(intent),
       pool: this.#paper.pool,
+      target: this.#targetOf(stream),
       intent,
       kind: wanted.compensates ? `undo of ${kind}` : kind,
       args,
@@ -107,6 +131,6 @@ class Walker {
     }
     this.#plan.effects.push(planned)
     const fact = { type: 'EffectSucceeded', intent, kind, evidence, by: 'run' } as Fact
-    this.#take([{ stream, fact }], true)
+    this.take([{ stream, fact }], true)
   }
 }

@@ -7,7 +7,6 @@
  * group alone. Because a mount of a user's data lies in these directories, nothing here ever deletes
  * recursively: files go by name, directories only when they are empty.
  */
-import { readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContainerRef, type ContainerSpec, HostError, type ZfsPort } from '../host.ts'
 import { readConfig, renderConfig } from './lxc-config.ts'
@@ -147,14 +146,14 @@ export async function forgetContainer(paths: at.Paths, system: System, ref: Cont
 /** Removes what is derived for a pool, save for containers that run on unmanaged: an import adopts them. */
 export async function forgetPool(paths: at.Paths, system: System, pool: string): Promise<void> {
   const lxcPath = at.lxcPath(paths, pool)
-  for (const ctid of await readdir(lxcPath).catch(() => [])) {
+  for (const ctid of await system.names(lxcPath)) {
     const home = at.containerDirectory(paths, pool, ctid)
     const seen = readConfig((await system.read(join(home, 'config'))) ?? '')
     const running = seen !== null && (await system.isPopulated(join(paths.cgroup, seen.cgroup)))
     if (!running) await removeHome(system, home)
   }
-  await rmdir(lxcPath).catch(() => undefined)
-  await rmdir(at.poolDirectory(paths, pool)).catch(() => undefined)
+  await system.removeDirectory(lxcPath).catch(() => undefined)
+  await system.removeDirectory(at.poolDirectory(paths, pool)).catch(() => undefined)
   await system.removeCgroup(join(paths.cgroup, at.poolCgroup(pool))).catch((error: unknown) => {
     if (!(error instanceof HostError) || error.code !== 'E_BUSY') throw error
   })

@@ -21,7 +21,7 @@ import type { Rehearsal, Stage } from '../rehearsal.ts'
 import { findCgroup2 } from './cgroup.ts'
 import { effectRunner } from './exec.ts'
 import { makeFences } from './fence.ts'
-import { handsOn, type LinuxOptions } from './hands.ts'
+import { handsOn, type LinuxOptions, type Setting } from './hands.ts'
 import { isRunning } from './lxc.ts'
 import type { Paths } from './paths.ts'
 import { rehearsal } from './rehearsal/index.ts'
@@ -64,11 +64,15 @@ export async function linuxHost(options: LinuxOptions = {}): Promise<LinuxHost> 
   const run = effectRunner(fences)
   const system = linuxSystem(paths, bootId, run, fences)
   const stops = new Set<() => void>()
-  const setting = { paths, options, known: { apparmor: null, datasets: new Map() } }
+  const setting: Setting = { paths, options, known: { apparmor: null, datasets: new Map() } }
   const host: LinuxHost = {
     simulated: false,
     ...handsOn(system, setting),
-    rehearse: (stage) => rehearsal(linuxObserver(host, system, stage), setting),
+    rehearse(stage) {
+      const datasets = new Map([...setting.known.datasets, [stage.pool, stage.dataset] as const])
+      const known = { ...setting.known, datasets }
+      return rehearsal(linuxObserver(host, system, stage), { ...setting, known })
+    },
     bootId: () => bootId,
     hostName: () => hostname(),
     hostId: () => hostId,

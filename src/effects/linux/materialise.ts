@@ -127,8 +127,8 @@ export function linuxMaterialise(options: MaterialiseOptions): MaterialisePort {
     users: (users) => applyUsers(options, users),
     async pool(pool, dataset) {
       known.datasets.set(pool, dataset)
-      await makeDirectories({ [at.poolDirectory(paths, pool)]: 0o711, [at.lxcPath(paths, pool)]: 0o711 })
-      await makeCgroup(paths.cgroup, at.poolCgroup(pool))
+      await system.directories({ [at.poolDirectory(paths, pool)]: 0o711, [at.lxcPath(paths, pool)]: 0o711 })
+      await system.makeCgroup(at.poolCgroup(pool))
     },
     async forgetPool(pool) {
       known.datasets.delete(pool)

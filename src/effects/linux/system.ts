@@ -6,7 +6,7 @@
  * looks as if it had been. So a plan is made by the very code that runs the effect, and cannot say anything else than
  * what that code would do.
  */
-import { chown, lstat, mkdir, open, readFile, rm, rmdir, stat } from 'node:fs/promises'
+import { chown, lstat, mkdir, open, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { ContainerRef, ContainerSeen } from '../host.ts'
 import { events, killCgroup, makeCgroup, removeCgroup } from './cgroup.ts'
@@ -28,6 +28,8 @@ export type System = {
   /** Text of a file of the host; null when it is not there. */
   read(path: string): Promise<string | null>
   isDirectory(path: string): Promise<boolean>
+  /** What is in a directory; nothing when it is not there. */
+  names(path: string): Promise<string[]>
   /** Uid that owns a path. */
   ownerOf(path: string): Promise<number>
   inspect(ref: ContainerRef): Promise<ContainerSeen>
@@ -74,6 +76,7 @@ export function linuxSystem(paths: Paths, bootId: string, run: EffectRunner, fen
     mounts: async () => parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8')),
     read: readText,
     isDirectory: async (path) => (await lstat(path).catch(() => null))?.isDirectory() ?? false,
+    names: (path) => readdir(path).catch(() => []),
     ownerOf: async (path) => (await stat(path)).uid,
     inspect: (ref) => inspect(paths, bootId, ref),
     cgroupOf: (ref) => cgroupOf(paths, ref),

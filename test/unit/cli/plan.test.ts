@@ -20,6 +20,7 @@ const plan: Plan = emptyPlan({
     {
       step: 1,
       pool: 'tank',
+      target: '101',
       intent: '<operation>.1',
       kind: 'lxc.stop',
       args: {},
@@ -53,7 +54,7 @@ test('--dry-run asks for a plan, without a key, and prints it step by step', asy
   assert.equal(seen?.meta?.key, undefined)
   assert.equal(
     out,
-    `  1. lxc.stop
+    `  1. lxc.stop (101)
      $ lxc-stop -n 101 -t 300
      expected: how clean
      if it fails: the operation has failed, the container is running

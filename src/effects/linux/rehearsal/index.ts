@@ -71,6 +71,7 @@ function paperSystem(observer: Observer, paths: Paths, tell: (action: Action) =>
     read,
     isDirectory: async (path) =>
       (await programs.datasets.isCovered(path)) || (await observer.isDirectory(path)),
+    names: observer.names,
     ownerOf: observer.ownerOf,
     inspect: (ref) => programs.inspect(ref),
     cgroupOf: observer.cgroupOf,

@@ -1,5 +1,4 @@
 /** Where a rehearsal begins: the host as it is now, looked at and left alone. */
-import { lstat, stat } from 'node:fs/promises'
 import type { ContainerRef, ContainerSeen, Dataset, Host, ImageInspection } from '../../host.ts'
 import type { Stage } from '../../rehearsal.ts'
 import type { System } from '../system.ts'
@@ -15,6 +14,7 @@ export type Observer = {
   mounts(): Promise<Mount[]>
   read(path: string): Promise<string | null>
   isDirectory(path: string): Promise<boolean>
+  names(path: string): Promise<string[]>
   ownerOf(path: string): Promise<number>
   inspect(ref: ContainerRef): Promise<ContainerSeen>
   cgroupOf(ref: ContainerRef): Promise<string | null>
@@ -37,6 +37,7 @@ export function observerOf({ zfs, lxc, images, bootId }: Host, stage: Stage): Ob
     },
     read: async () => null,
     isDirectory: async () => true,
+    names: async () => [],
     ownerOf: async () => 0,
     inspect: (ref) => lxc.inspect(ref),
     cgroupOf: async () => null,
@@ -51,8 +52,9 @@ export function linuxObserver(host: Host, system: System, stage: Stage): Observe
     ...observerOf(host, stage),
     mounts: system.mounts,
     read: system.read,
-    isDirectory: async (path) => (await lstat(path).catch(() => null))?.isDirectory() ?? false,
-    ownerOf: async (path) => (await stat(path)).uid,
+    isDirectory: system.isDirectory,
+    ownerOf: system.ownerOf,
+    names: system.names,
     cgroupOf: system.cgroupOf,
   }
 }

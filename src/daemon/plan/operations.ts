@@ -1,0 +1,46 @@
+/** Plans of what settles an operation that is in doubt: the host is probed now, as it would be then. */
+import type { Fact } from '../../events/types/events.ts'
+import type { StreamId } from '../../events/types/ids.ts'
+import type { Requested } from '../../machines/advance.ts'
+import type { PendingIntent } from '../../machines/operation.ts'
+import type { Plan } from '../../rpc/plan.ts'
+import type { Pool } from '../pool.ts'
+import { verdict } from '../recovery.ts'
+import { checkAvailable, completed, sheetOf } from './plan.ts'
+import type { UsersWith } from './rehearse.ts'
+
+/** `op retry`: settled by what the probe sees, and the rest of the operation. */
+export async function planRetry(
+  pool: Pool,
+  stream: StreamId,
+  pending: PendingIntent,
+  op: string,
+  users: UsersWith,
+): Promise<Plan> {
+  const { fact, undo } = await verdict(pool.ports, pool.engine, stream, pending)
+  const plan = await planOutcome(pool, stream, pending, op, fact, users)
+  if (!undo) return plan
+  return { ...plan, notes: [...plan.notes, 'what is half done of the step is undone before that'] }
+}
+
+/** The outcome of the step in doubt, and what follows. */
+export async function planOutcome(
+  pool: Pool,
+  stream: StreamId,
+  pending: PendingIntent,
+  op: string,
+  fact: Fact,
+  users: UsersWith,
+): Promise<Plan> {
+  checkAvailable(pool)
+  const { walker, ...sheet } = sheetOf(pool, pool.journal.deciding, op)
+  const { intent, kind, args, compensates } = pending
+  walker.notes.push(`whatever runs in cgroup osctl/effects/${intent} is killed first`)
+  walker.take([{ stream, fact }], false)
+  if (fact.type === 'EffectResumed') {
+    const wanted = { intent, kind, args, ...(compensates === null ? {} : { compensates }) }
+    await walker.resume({ stream, wanted } as Requested)
+  } else await walker.finish()
+  if (fact.type === 'EffectInDoubt') walker.notes.push(`it would still be in doubt: ${fact.why}`)
+  return await completed({ ...sheet, walker }, walker.plan('done'), users)
+}

@@ -1,0 +1,262 @@
+/**
+ * Plans of what is done to a pool as a whole. A pool that is not imported is planned on its log, which is read and
+ * closed again: not a byte of it changes, and no session begins in it.
+ */
+import { HostError } from '../../effects/host.ts'
+import { LogError } from '../../events/log/store.ts'
+import type { Fact } from '../../events/types/events.ts'
+import { decideCt } from '../../machines/decide/container.ts'
+import type { Asked } from '../../machines/decide/decision.ts'
+import { decidePool } from '../../machines/decide/pool.ts'
+import { ctidOf, Fold, States, streamOfCt } from '../../machines/fold.ts'
+import { lifeOf } from '../../machines/life.ts'
+import { emptyPlan, joined, type Plan } from '../../rpc/plan.ts'
+import { plan as autostartOf } from '../autostart.ts'
+import { type ExportOptions, stopCommand, toStop } from '../closing.ts'
+import { type Daemon, DEFAULT_REPOSITORY } from '../daemon.ts'
+import { CallError } from '../errors.ts'
+import { ensureEvents, eventsDataset } from '../log-datasets.ts'
+import {
+  checkForeign,
+  checkImportable,
+  checkInstallable,
+  checkUninstallable,
+  notInstalled,
+} from '../pool-checks.ts'
+import type { DaemonPorts } from '../ports.ts'
+import { look } from '../reality.ts'
+import { openingDrafts, previousOf, sessionOpened } from '../session.ts'
+import { checkAvailable, completed, planOfKnown, type Sheet, sheetOf } from './plan.ts'
+
+type At = { readonly name: string; readonly guid: string | null; readonly dataset: string }
+
+const staged = (ports: DaemonPorts, { name, dataset }: At) => ({
+  name,
+  dataset,
+  directory: `/${dataset}`,
+  ports,
+})
+
+/** Somebody who asks in the daemon's own name, on paper. */
+const onPaper = (
+  what: string,
+  actor: 'boot' | 'shutdown',
+  command: string,
+  args: Record<string, unknown>,
+): Asked => ({
+  op: `<operation of ${what}>`,
+  actor: { system: actor },
+  cli: null,
+  key: undefined,
+  command,
+  args,
+})
+
+/** Installing: datasets, mark, and the import that follows. */
+export const planInstall = (
+  daemon: Daemon,
+  name: string,
+  dataset: string | null,
+  asked: Asked,
+): Promise<Plan> =>
+  daemon.plan(name, async (users) => {
+    const facts = await checkInstallable(daemon.ports, name, dataset)
+    const imported = daemon.pools.get(name)
+    const known = imported ? await planOfKnown(imported, asked.key) : null
+    if (known) return known
+    checkForeign(name, imported !== undefined, facts)
+    const at = { name, guid: facts.guid, dataset: dataset ?? name }
+    const log = await studied(daemon.ports, at)
+    const sheet = sheetOf(staged(daemon.ports, at), log ?? new States())
+    const first: Fact = { type: 'SegmentOpened', segment: 1, previous: null }
+    if (!log) sheet.walker.take([{ stream: 'log', fact: first }], false)
+    const before = await sheet.rehearsals.aside(({ zfs }) => ensureEvents(zfs, at.dataset, true))
+    begin(daemon.ports, sheet, at)
+    if (lifeOf(sheet.states.pool()) !== 'closed') {
+      const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
+      const decision = decidePool(sheet.states, command, asked)
+      await sheet.walker.go(decision.drafts)
+      if (decision.is === 'refused') return sheet.walker.ending(decision)
+    }
+    await openUp(daemon.ports, sheet, at, onPaper('the import', 'boot', 'pool import', { name }), false)
+    return await completed(sheet, { ...sheet.walker.plan('done'), before }, users)
+  })
+
+/** Giving up an exported pool: its mark. */
+export const planUninstall = (daemon: Daemon, name: string, asked: Asked): Promise<Plan> =>
+  daemon.plan(name, async (users) => {
+    const facts = await checkUninstallable(daemon.ports, name, daemon.pools.has(name))
+    const sheet = sheetOf(staged(daemon.ports, facts), await mustStudy(daemon.ports, facts))
+    begin(daemon.ports, sheet, facts)
+    const decision = decidePool(sheet.states, { type: 'pool.uninstall' }, asked)
+    await sheet.walker.go(decision.drafts)
+    return await completed(sheet, sheet.walker.ending(decision), users)
+  })
+
+export const planImport = (daemon: Daemon, name: string, autostart: boolean, asked: Asked): Promise<Plan> =>
+  daemon.plan(name, async (users) => {
+    const facts = await checkImportable(daemon.ports, name, daemon.pools.has(name))
+    const sheet = sheetOf(staged(daemon.ports, facts), await mustStudy(daemon.ports, facts))
+    if (lifeOf(sheet.states.pool()) === 'absent') throw notInstalled(name)
+    begin(daemon.ports, sheet, facts)
+    await openUp(daemon.ports, sheet, facts, asked, autostart)
+    return await completed(sheet, sheet.walker.plan('done'), users)
+  })
+
+/** Every marked and mounted pool that is not imported. */
+export async function planImportAll(daemon: Daemon, autostart: boolean): Promise<Plan> {
+  const plans: Plan[] = []
+  for (const { name, mounted } of await daemon.ports.host.zfs.markedPools()) {
+    if (daemon.pools.has(name) || !mounted) continue
+    const asked = onPaper(`importing ${name}`, 'boot', 'pool import', { name })
+    plans.push(await planImport(daemon, name, autostart, asked))
+  }
+  return plans.length > 0
+    ? joined(plans)
+    : emptyPlan({ result: 'no change', notes: ['no pool is left to import'] })
+}
+
+/** The end of it all: every pool is exported. */
+export async function planShutdown(daemon: Daemon, asked: (op: string) => Asked): Promise<Plan> {
+  const plans: Plan[] = []
+  for (const name of daemon.pools.keys())
+    plans.push(
+      await planExport(daemon, name, { force: true, stopContainers: true }, asked(`<operation on ${name}>`)),
+    )
+  return plans.length > 0 ? joined(plans) : emptyPlan({ result: 'no change', notes: ['no pool is imported'] })
+}
+
+/** Exporting: each container that runs is stopped, then the pool is closed. */
+export const planExport = (
+  daemon: Daemon,
+  name: string,
+  options: ExportOptions,
+  asked: Asked,
+): Promise<Plan> =>
+  daemon.plan(name, async (users) => {
+    const pool = daemon.pool(name)
+    if (pool.journal.unavailable !== null)
+      return emptyPlan({
+        notes: [`its log takes no events (${pool.journal.unavailable}): it is let go as it is`],
+      })
+    checkAvailable(pool)
+    const known = await planOfKnown(pool, asked.key)
+    if (known) return known
+    const sheet = sheetOf(pool, pool.journal.deciding)
+    const { walker, states } = sheet
+    const decision = decidePool(states, { type: 'pool.export', ...options }, asked)
+    walker.take(decision.drafts, false)
+    if (decision.is === 'refused') return walker.ending(decision)
+    for (const ct of options.stopContainers ? toStop([...states.cts()]) : []) {
+      const ctid = ctidOf(ct)
+      const stop = onPaper(`stopping ${ctid}`, 'shutdown', 'ct stop', { id: ctid })
+      await walker.go(decideCt(states, stopCommand(ctid), stop).drafts)
+    }
+    const end: Fact = { type: 'OperationFinished', result: 'done', error: null }
+    walker.take(
+      [
+        { stream: 'pool', fact: end, op: asked.op },
+        { stream: 'pool', fact: { type: 'PoolClosed' } },
+      ],
+      true,
+    )
+    walker.notes.push(
+      "then the head of its log is anchored, the log is closed, and the pool's users leave the host",
+    )
+    const plan = walker.plan('done')
+    const derived = await sheet.rehearsals.aside(({ materialise }) => materialise.forgetPool(name))
+    return await completed(sheet, { ...plan, derived }, (_pool, now) =>
+      users(name, now).filter((user) => user.pool !== name),
+    )
+  })
+
+/** The first fact of a session, on the log's own stream. */
+function begin(ports: DaemonPorts, { walker }: Sheet, at: At): void {
+  walker.take([{ stream: 'log', fact: sessionOpened(ports.host, ports.version, at) }], false)
+}
+
+/** What `Pool.ready` does, and the plan of what starts by itself. */
+async function openUp(
+  ports: DaemonPorts,
+  sheet: Sheet,
+  at: At,
+  asked: Asked,
+  autostart: boolean,
+): Promise<void> {
+  const { walker, states } = sheet
+  const { host } = ports
+  const previous = previousOf(states.pool(), host.bootId())
+  walker.take([...openingDrafts(states.pool(), at, host.bootId(), previous, asked)], false)
+  await sheet.rehearsals.derive(({ materialise }) => materialise.pool(at.name, at.dataset))
+  const open = [...states.cts()].filter((ct) => ct.context.op !== null)
+  for (const { context } of open) {
+    walker.notes.push(`operation ${context.op?.id} was interrupted: it is looked at and settled first`)
+  }
+  const counts = { adopted: 0, lost: 0, exited: 0 }
+  for (const ct of [...states.cts()]) {
+    const facts = await look(host, at.name, ct, null)
+    walker.take(
+      facts.map((fact) => ({ stream: streamOfCt(ct), fact })),
+      true,
+    )
+    if (facts.some(({ type }) => type === 'CtAdopted' || type === 'CtRebooted')) counts.adopted++
+    else if (facts.some(({ type }) => type === 'CtLost')) counts.lost++
+    else if (facts.some(({ type }) => type === 'CtExited')) counts.exited++
+  }
+  const containers = [...states.cts()].length
+  const ready: Fact = { type: 'PoolReady', containers, ...counts, settled: open.length, inDoubt: 0 }
+  walker.take([{ stream: 'pool', fact: ready }], true)
+  if (previous === 'daemon-died') {
+    walker.notes.push('the daemon died while the pool was imported: what it was still to start is started')
+    return
+  }
+  const cts = autostart ? autostartOf(states) : []
+  walker.take([{ stream: 'pool', fact: { type: 'AutostartPlanned', cts } }], true)
+  if (cts.length === 0) return
+  const names = cts.map((id) => ctidOf(states.ct(id)))
+  const width = states.pool().context.config.parallelStart
+  walker.notes.push(`then start by themselves, ${width} at a time: ${names.join(', ')}`)
+}
+
+/** The states that the log of a pool tells, null when it has none. */
+async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<States | null> {
+  const events = await ports.host.zfs.get(eventsDataset(dataset))
+  if (events && !events.mounted)
+    throw new CallError(
+      'unavailable',
+      'E_POOL_NOT_MOUNTED',
+      `the log of pool ${name} is not mounted, so there can be no plan (zfs mount ${events.name})`,
+    )
+  try {
+    const store = await ports.openPoolLog(name, dataset, { create: false })
+    try {
+      const { head, replayFrom } = await store.open()
+      const fold = new Fold()
+      let next: number | null = replayFrom
+      while (next !== null && next <= head.seq) {
+        const slice: Awaited<ReturnType<typeof store.read>> = await store.read({
+          from: next,
+          to: head.seq,
+          limit: 2000,
+        })
+        for (const event of slice.events) fold.apply(event)
+        next = slice.next
+      }
+      return fold.states
+    } finally {
+      await store.close()
+    }
+  } catch (error) {
+    const isMissing =
+      (error instanceof HostError && error.code === 'E_NOT_FOUND') ||
+      (error instanceof LogError && error.code === 'E_LOG_MISSING')
+    if (isMissing) return null
+    throw error
+  }
+}
+
+async function mustStudy(ports: DaemonPorts, at: At): Promise<States> {
+  const states = await studied(ports, at)
+  if (!states) throw notInstalled(at.name)
+  return states
+}

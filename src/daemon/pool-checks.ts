@@ -1,0 +1,54 @@
+/** What a zpool must be for it to be installed, imported or given up; asked of the host, which stays as it is. */
+import type { PoolFacts } from '../effects/host.ts'
+import { notFound, refused } from './errors.ts'
+import type { DaemonPorts } from './ports.ts'
+
+type Host = Pick<DaemonPorts, 'host'>
+
+/** @throws CallError not-found, refused */
+export async function checkInstallable(
+  ports: Host,
+  name: string,
+  dataset: string | null,
+): Promise<PoolFacts> {
+  const facts = await ports.host.zfs.pool(name)
+  if (!facts)
+    throw notFound(
+      'E_POOL_NOT_FOUND',
+      `pool not found: ${name} (zpool list shows what is there; zpool create makes one)`,
+    )
+  if (dataset !== null && !dataset.startsWith(`${name}/`)) {
+    throw refused('E_DATASET', `dataset '${dataset}' is not from zpool '${name}'`)
+  }
+  return facts
+}
+
+/** @throws CallError refused: it is ours already */
+export function checkForeign(name: string, isImported: boolean, facts: PoolFacts): void {
+  if (isImported) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
+  if (facts.active)
+    throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
+}
+
+/** @throws CallError not-found, refused */
+export async function checkUninstallable(ports: Host, name: string, isImported: boolean): Promise<PoolFacts> {
+  if (isImported) throw refused('E_POOL_IMPORTED', 'export the pool first')
+  const facts = await ports.host.zfs.pool(name)
+  if (!facts?.active) throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} is not installed`)
+  return facts
+}
+
+/** @throws CallError not-found, refused */
+export async function checkImportable(ports: Host, name: string, isImported: boolean): Promise<PoolFacts> {
+  if (isImported) throw refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
+  const facts = await ports.host.zfs.pool(name)
+  if (!facts)
+    throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool import shows what could be imported)`)
+  if (!facts.active) throw notInstalled(name, ` (osctl pool install ${name})`)
+  if (!facts.mounted)
+    throw refused('E_POOL_NOT_MOUNTED', `the pool is not mounted (zfs mount ${facts.dataset})`)
+  return facts
+}
+
+export const notInstalled = (name: string, way = '') =>
+  refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name}${way}`)
