@@ -1,17 +1,27 @@
-/** Commands with their ends, and what happened without a command, in the order in which it did. */
-import type { Actor } from '../events/types/actor.ts'
-import type { StoredEvent } from '../events/types/envelope.ts'
-import { type EventData, type EventType, REBOOTS_CODE } from '../events/types/events.ts'
-import { ctOfStream } from '../events/types/ids.ts'
-import type { EventQuery, LogReader } from '../events/types/query.ts'
-import type { HistoryRow } from '../rpc/results.ts'
-import { ask } from './read.ts'
-import { actorName } from './rows.ts'
-import { ctidIn, type PoolView } from './view.ts'
+/**
+ * Who did what: commands with their ends, sessions, and what happened without a command.
+ *
+ * A row begins with an event, its *anchor*: the command, the session's beginning, the happening. Anchors are asked
+ * for by the condition that names the fewest (a container, an operation, failures, an actor), the newest first, a
+ * page at a time, until enough rows are found; their ends are asked for by operation. So the cost follows what is
+ * printed, not how long the log is.
+ */
 
-const COMMANDS: readonly EventType[] = ['CommandAccepted', 'CommandNoop', 'CommandRefused', 'RefusalsSummed']
+import { isNamed } from '../events/types/actor.ts'
+import type { StoredEvent } from '../events/types/envelope.ts'
+import type { EventType } from '../events/types/events.ts'
+import type { StreamId } from '../events/types/ids.ts'
+import { ACTOR_TYPES, type EventQuery, isFailure, type LogReader } from '../events/types/query.ts'
+import type { HistoryRow } from '../rpc/results.ts'
+import { ask, askPage } from './ask.ts'
+import { HAPPENED, historyRow } from './history-row.ts'
+import { bootsOf } from './read.ts'
+import { namesOf } from './subjects.ts'
+import type { PoolView } from './view.ts'
+
 /** Facts that tell what happened without a command, and belong to the history as well. */
 const HAPPENINGS: readonly EventType[] = [
+  'RefusalsSummed',
   'PoolOpened',
   'PoolReady',
   'PoolClosed',
@@ -22,119 +32,151 @@ const HAPPENINGS: readonly EventType[] = [
   'EffectFenced',
   'EffectInDoubt',
 ]
-const HISTORY: readonly EventType[] = [...COMMANDS, ...HAPPENINGS, 'OperationFinished']
+/** Events that a row begins with. */
+export const ANCHORS: readonly EventType[] = [...ACTOR_TYPES, ...HAPPENINGS]
 
-/** Commands and happenings of one pool, oldest first; `limit` counts the newest. */
-export async function history(
+export type HistoryFilter = {
+  /** Only of these streams. */
+  readonly streams?: readonly StreamId[] | undefined
+  /** Who answers to one of these names (`isNamed`). */
+  readonly actors?: readonly string[] | undefined
+  /** Wall clock, ms since the epoch, inclusive. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** Refused, failed, undone, in doubt, died. */
+  readonly failed?: boolean | undefined
+  readonly op?: string | undefined
+  /** The newest of all that there are. */
+  readonly limit: number
+}
+
+const PAGE = 2000
+
+/** Rows of one pool, oldest first. */
+export async function history(pool: PoolView, log: LogReader, filter: HistoryFilter): Promise<HistoryRow[]> {
+  const parts = await Promise.all(sources(filter).map((source) => newest(pool, log, source, filter)))
+  const bySeq = new Map(parts.flat().map((found) => [found.seq, found.row]))
+  return [...bySeq]
+    .sort(([a], [b]) => a - b)
+    .slice(-filter.limit)
+    .map(([, row]) => row)
+}
+
+/** Queries whose answers together hold every anchor, or lead to it. */
+function sources(filter: HistoryFilter): EventQuery[] {
+  const { streams, actors, since, until, failed, op, limit } = filter
+  const common = {
+    reverse: true,
+    limit: Math.min(PAGE, Math.max(limit, 100)),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+    ...(op === undefined ? {} : { op }),
+  }
+  const byStream: EventQuery[] = streams?.map((stream) => ({ ...common, stream })) ?? [common]
+  if (failed) return byStream.map((query) => ({ ...query, failed }))
+  if (!actors) return byStream.map((query) => ({ ...query, types: ANCHORS }))
+  const happened = isNamed(HAPPENED, actors) ? byStream.map((query) => ({ ...query, types: HAPPENINGS })) : []
+  return [...byStream.map((query) => ({ ...query, actors })), ...happened]
+}
+
+type Found = { readonly seq: number; readonly row: HistoryRow }
+
+/** The newest rows that a source leads to and that pass. */
+async function newest(
   pool: PoolView,
   log: LogReader,
-  stream: EventQuery['stream'],
-  limit: number,
-): Promise<HistoryRow[]> {
-  const where = stream === undefined ? {} : { stream }
-  const events = await ask(log, { ...where, types: HISTORY, reverse: true, limit: limit * 2 })
-  const ends = new Map<string, StoredEvent>()
-  const rows: HistoryRow[] = []
-  for (const event of events) {
-    if (event.type === 'OperationFinished' && event.op !== undefined) ends.set(event.op, event)
-    else rows.push(historyRow(pool, event, ends.get(event.op ?? '')))
+  source: EventQuery,
+  filter: HistoryFilter,
+): Promise<Found[]> {
+  const found: Found[] = []
+  let query: EventQuery | null = source
+  while (query && found.length < filter.limit) {
+    const page = await askPage(log, query)
+    const anchors = await anchorsOf(log, page.events)
+    found.push(...(await rowsOf(pool, log, anchors)).filter(({ row }) => passes(row, filter)))
+    query = page.next === null ? null : { ...query, to: page.next }
   }
-  return rows.slice(0, limit).reverse()
+  return found
 }
 
-function historyRow(pool: PoolView, event: StoredEvent, end: StoredEvent | undefined): HistoryRow {
-  const { seq, t, op, stream } = event
-  const ct = ctOfStream(stream)
-  const data = event.data as {
-    command?: string
-    cli?: string | null
-    actor?: Actor
-    args?: Record<string, unknown>
-  }
-  return {
-    time: t,
-    pool: pool.name,
-    position: `${pool.name}:${seq}`,
-    op: op ?? '',
-    actor: COMMANDS.includes(event.type) ? actorName(data.actor) : 'system:monitor',
-    target: ct === undefined ? argumentTarget(data.args) : (ctidIn(pool, ct) ?? argumentTarget(data.args)),
-    command: data.cli ?? commandLine(event),
-    ...resultOf(pool, event, end),
-  }
+function passes({ actor, result, type }: HistoryRow, { actors, failed }: HistoryFilter): boolean {
+  if (actors && !isNamed(actor, actors)) return false
+  return !failed || FAILED.has(result) || !ACTOR_TYPES.includes(type as EventType)
 }
 
-/** A container that is gone is still named by what the command was given. */
-function argumentTarget(args: Record<string, unknown> | undefined): string | null {
-  const id = args?.['id'] ?? args?.['name']
-  return typeof id === 'string' ? id : null
+const FAILED: ReadonlySet<string> = new Set(['failed', 'undone', 'refused', 'in doubt'])
+
+/** Anchors among the events, and those of the operations whose ends or doubts are among them. */
+async function anchorsOf(log: LogReader, events: readonly StoredEvent[]): Promise<StoredEvent[]> {
+  const anchors = events.filter(({ type }) => ANCHORS.includes(type))
+  const known = new Set(anchors.map(({ seq }) => seq))
+  const ops = events
+    .filter(
+      (event) => isFailure(event) && (event.type === 'OperationFinished' || event.type === 'EffectInDoubt'),
+    )
+    .flatMap(({ op }) => (op === undefined ? [] : [op]))
+  const commands = await askOps(log, ops, ['CommandAccepted'], undefined)
+  return [...anchors, ...commands.filter(({ seq }) => !known.has(seq))]
 }
 
-function commandLine(event: StoredEvent): string {
-  const { command, args } = event.data as { command?: string; args?: Record<string, unknown> }
-  if (command === undefined) return happening(event)
-  const target = argumentTarget(args)
-  return target === null ? command : `${command} ${target}`
+async function rowsOf(pool: PoolView, log: LogReader, anchors: readonly StoredEvent[]): Promise<Found[]> {
+  if (anchors.length === 0) return []
+  const first = anchors.reduce((least, { seq }) => Math.min(least, seq), Number.MAX_SAFE_INTEGER)
+  const [ends, names, boots] = await Promise.all([
+    endsOf(log, anchors, first),
+    namesOf(
+      pool,
+      log,
+      anchors.map(({ stream }) => stream),
+    ),
+    bootsOf(log, anchors),
+  ])
+  return anchors.map((event) => {
+    const end = ends.get(keyOf(event) ?? '')
+    const row = historyRow(event, {
+      pool,
+      end,
+      name: names.get(event.stream),
+      boot: boots.get(event.s) ?? null,
+    })
+    return { seq: event.seq, row }
+  })
 }
 
-/** What happened without a command, in words. @pure */
-export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
-  const data = event.data as Record<string, unknown>
-  switch (event.type) {
-    case 'PoolOpened':
-      return {
-        none: 'pool imported',
-        closed: 'pool imported',
-        'daemon-died': 'osctld restarted, pool reopened',
-        'host-died': 'pool imported after the host died',
-      }[(event.data as EventData<'PoolOpened'>).previous]
-    case 'PoolReady':
-      return `pool ready: ${data['containers']} containers, ${data['adopted']} adopted, ${data['lost']} lost, ${data['exited']} exited, ${data['settled']} operations settled, ${data['inDoubt']} in doubt`
-    case 'PoolClosed':
-      return 'pool exported'
-    case 'CtExited':
-      return data['target'] === 'reboot'
-        ? 'rebooted from inside'
-        : data['target'] === 'crash'
-          ? 'died'
-          : 'shut down from inside'
-    case 'CtRebooted':
-      return 'runs again after reboot'
-    case 'CtAdopted':
-      return 'adopted: still running after osctld restarted'
-    case 'CtLost':
-      return 'stopped: the host died'
-    case 'EffectFenced':
-      return `recovery stopped a leftover helper (${data['processes']} processes)`
-    case 'EffectInDoubt':
-      return `in doubt: ${data['why']}`
-    case 'RefusalsSummed':
-      if (data['code'] === REBOOTS_CODE)
-        return `rebooted ${data['count']} more times from inside, not recorded one by one`
-      return `${data['count']} more refusals (${data['code']})`
-    default:
-      return event.type
-  }
+/** What a beginning and its end have in common. */
+function keyOf({ type, op, data }: StoredEvent): string | undefined {
+  if (type === 'CtSessionOpened' || type === 'CtSessionEnded') return (data as { session?: string }).session
+  return type === 'CommandAccepted' || type === 'OperationFinished' ? op : undefined
 }
 
-export function resultOf(
-  pool: PoolView,
-  event: StoredEvent,
-  end: StoredEvent | undefined,
-): Pick<HistoryRow, 'result' | 'error' | 'duration'> {
-  const data = event.data as { message?: string; why?: string }
-  if (event.type === 'CommandRefused')
-    return { result: 'refused', error: data.message ?? null, duration: null }
-  if (event.type === 'CommandNoop') return { result: 'no change', error: null, duration: null }
-  if (event.type !== 'CommandAccepted') return { result: '-', error: null, duration: null }
-  if (end) {
-    const { result, error } = end.data as EventData<'OperationFinished'>
-    return { result, error, duration: Math.max(0, Math.round((end.m - event.m) / 1000)) }
-  }
-  const open = pool.states.of(event.stream)?.context.op
-  const doubt = open?.id === event.op ? open?.pending?.inDoubt : null
-  return {
-    result: doubt ? 'in doubt' : open?.id === event.op ? 'running' : '-',
-    error: doubt ?? null,
-    duration: null,
-  }
+async function endsOf(
+  log: LogReader,
+  anchors: readonly StoredEvent[],
+  from: number,
+): Promise<ReadonlyMap<string, StoredEvent>> {
+  const ops = anchors.flatMap(({ type, op }) => (type === 'CommandAccepted' && op !== undefined ? [op] : []))
+  const sessions = anchors.filter(({ type }) => type === 'CtSessionOpened')
+  const streams = new Set(sessions.map(({ stream }) => stream))
+  const found = await Promise.all([
+    askOps(log, ops, ['OperationFinished'], from),
+    ...[...streams].map((stream) => ask(log, { stream, types: ['CtSessionEnded'], from, limit: 100_000 })),
+  ])
+  return new Map(found.flat().map((event) => [keyOf(event) ?? '', event]))
+}
+
+/** So many operations are asked for at a time. */
+const OPS = 500
+
+async function askOps(
+  log: LogReader,
+  ops: readonly string[],
+  types: readonly EventType[],
+  from: number | undefined,
+): Promise<StoredEvent[]> {
+  const parts: string[][] = []
+  for (let at = 0; at < ops.length; at += OPS) parts.push(ops.slice(at, at + OPS))
+  const range = from === undefined ? {} : { from }
+  return (
+    await Promise.all(parts.map((part) => ask(log, { ops: part, types, ...range, limit: 100_000 })))
+  ).flat()
 }

@@ -1,13 +1,14 @@
 /** Operations, open or over: steps, where they stand, who began them. */
+
+import { actorName } from '../events/types/actor.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData, EventType } from '../events/types/events.ts'
 import { ctOfStream } from '../events/types/ids.ts'
 import type { LogReader } from '../events/types/query.ts'
 import type { Operation } from '../machines/operation.ts'
 import type { OpRow } from '../rpc/results.ts'
-import { resultOf } from './history.ts'
-import { ask } from './read.ts'
-import { actorName } from './rows.ts'
+import { ask } from './ask.ts'
+import { resultOf } from './history-row.ts'
 import { ctidIn, type PoolView } from './view.ts'
 
 /** An operation from its events, whether it is over or not. Null when the log has none of that id. */

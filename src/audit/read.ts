@@ -1,39 +1,55 @@
 /** Events of a log, as an admin reads them. */
 import type { StoredEvent } from '../events/types/envelope.ts'
-import { ctOfStream } from '../events/types/ids.ts'
-import type { EventQuery, LogReader } from '../events/types/query.ts'
+import type { EventData } from '../events/types/events.ts'
+import type { LogReader } from '../events/types/query.ts'
 import type { EventRow } from '../rpc/results.ts'
-import { ctidIn, type PoolView } from './view.ts'
+import { ask } from './ask.ts'
+import { namesOf } from './subjects.ts'
+import type { PoolView } from './view.ts'
 
-/** All events that answer a query, at most `limit`, in the query's order. */
-export async function ask(log: LogReader, query: EventQuery): Promise<StoredEvent[]> {
-  const found: StoredEvent[] = []
-  let cursor: EventQuery | null = query
-  while (cursor && found.length < query.limit) {
-    const slice = await log.query({ ...cursor, limit: query.limit - found.length })
-    found.push(...slice.events)
-    cursor =
-      slice.next === null
-        ? null
-        : query.reverse
-          ? { ...query, to: slice.next }
-          : { ...query, from: slice.next }
-  }
-  return found
+/** Boot ids by session, of the sessions that these events are of. */
+export async function bootsOf(
+  log: LogReader,
+  events: readonly StoredEvent[],
+): Promise<ReadonlyMap<number, string>> {
+  const sessions = events.map(({ s }) => s)
+  if (sessions.length === 0) return new Map()
+  const [from, to] = [Math.min(...sessions), Math.max(...sessions)]
+  const opened = await ask(log, { types: ['SessionOpened'], from: Math.max(1, from), to, limit: 100_000 })
+  return new Map(opened.map(({ seq, data }) => [seq, (data as EventData<'SessionOpened'>).bootId]))
 }
 
-export function eventRow(pool: PoolView, event: StoredEvent): EventRow {
-  const { seq, t, stream, ver, type, id, op, by, data } = event
-  const ct = ctOfStream(stream)
+/** Rows of events, with the names of containers that are gone and the boots that the events are of. */
+export async function eventRows(
+  pool: PoolView,
+  log: LogReader,
+  events: readonly StoredEvent[],
+): Promise<EventRow[]> {
+  const streams = events.map(({ stream }) => stream)
+  const [names, boots] = await Promise.all([namesOf(pool, log, streams), bootsOf(log, events)])
+  return events.map((event) => eventRow(pool, event, names.get(event.stream), boots.get(event.s)))
+}
+
+/** @param name  of the container that the event is about */
+export function eventRow(
+  pool: Pick<PoolView, 'name'>,
+  event: StoredEvent,
+  name: string | undefined,
+  boot: string | undefined,
+): EventRow {
+  const { seq, t, m, stream, ver, type, v, id, op, by, data } = event
   return {
     position: `${pool.name}:${seq}`,
     pool: pool.name,
     seq,
     time: t,
+    boot: boot ?? null,
+    mono: m,
     stream,
-    target: ct === undefined ? null : ctidIn(pool, ct),
+    target: name ?? null,
     ver,
     type,
+    v,
     id,
     op: op ?? null,
     by: by ?? null,

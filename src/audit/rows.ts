@@ -1,6 +1,5 @@
 /** Rows of `ls` and `show`, made from states alone. */
 
-import type { Actor } from '../events/types/actor.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { ctIdOf, ctidOf, streamOfCt } from '../machines/fold.ts'
 import { lifeOf, phaseOf } from '../machines/life.ts'
@@ -144,13 +143,4 @@ export function trashRows(pool: PoolView): TrashRow[] {
     trashed_at: entry.trashedAt,
     expires_at: entry.trashedAt + TRASH_AGE_MS,
   }))
-}
-
-/** Who, in a word: the login that was kept over su and sudo, else the uid; `system:…` for the daemon itself. */
-export function actorName(actor: Actor | undefined): string {
-  if (!actor) return '-'
-  if ('system' in actor) return `system:${actor.system}`
-  const { verified, claimed } = actor
-  const who = claimed?.sudoUser ?? `uid ${verified.loginuid ?? verified.uid}`
-  return claimed?.sshClient ? `${who} from ${claimed.sshClient}` : who
 }

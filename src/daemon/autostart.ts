@@ -4,7 +4,7 @@
  * so that a daemon that dies half-way goes on with the rest; each start is a command of its own.
  */
 
-import { ask } from '../audit/read.ts'
+import { ask } from '../audit/ask.ts'
 import type { LogStore } from '../events/log/store.ts'
 import type { EventData } from '../events/types/events.ts'
 import type { Ulid } from '../events/types/ids.ts'

@@ -54,6 +54,20 @@ const keptHead = z.strictObject({
   time: z.number().optional(),
 })
 
+/** `SEQ` or `POOL:SEQ`; a bare SEQ only with one pool. */
+const position = z.string().min(1).max(200)
+
+/** What history, events and subscriptions are filtered by alike. */
+const eventConditions = {
+  /** Who acted: see `isNamed`. */
+  actors: z.array(z.string().min(1).max(300)).min(1).max(20).optional(),
+  /** ms since the epoch, both inclusive. */
+  since: z.int().min(0).optional(),
+  until: z.int().min(0).optional(),
+  failed: z.boolean().default(false),
+  op: z.string().min(1).max(100).optional(),
+}
+
 export const methods = {
   ping: z.strictObject({ ...meta }),
   status: z.strictObject({ ...meta }),
@@ -171,22 +185,30 @@ export const methods = {
 
   'history.list': z.strictObject({
     pools: pools.optional(),
+    /** A ctid, of today's containers and of those that are gone, or a container's own id; `POOL:` may precede. */
     ct: target.optional(),
+    user: z.string().min(1).max(200).optional(),
+    ...eventConditions,
     limit: z.int().min(1).max(100_000).default(1000),
     ...meta,
   }),
+  /** Which containers `ct` means to `history.list`. */
+  'history.subjects': z.strictObject({ pools: pools.optional(), ct: target, ...meta }),
   'event.list': z.strictObject({
-    pool: poolNameSchema.optional(),
+    pools: pools.optional(),
     ct: target.optional(),
-    types: z.array(z.string()).optional(),
-    from: z.int().min(1).optional(),
-    to: z.int().min(1).optional(),
+    stream: z.string().min(1).max(100).optional(),
+    /** Names of types; `*` stands for any part of one. */
+    types: z.array(z.string().min(1).max(100)).optional(),
+    ...eventConditions,
+    from: position.optional(),
+    to: position.optional(),
     reverse: z.boolean().default(false),
     limit: z.int().min(1).max(10_000).default(1000),
     ...meta,
   }),
   /** `SEQ` or `POOL:SEQ`. */
-  'event.show': z.strictObject({ position: z.string().min(1).max(200), ...meta }),
+  'event.show': z.strictObject({ position, ...meta }),
   'event.verify': z.strictObject({
     pools: pools.optional(),
     full: z.boolean().default(false),

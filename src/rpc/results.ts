@@ -113,11 +113,29 @@ export type HistoryRow = {
   actor: string
   target: string | null
   command: string
-  /** done, failed, undone, refused, running, in doubt, no change */
+  /** done, failed, undone, refused, running, in doubt, no change, exit N of a session */
   result: string
   error: string | null
   /** ms, null while it runs. */
   duration: number | null
+  /** What the caller said it was for (`--reason`). */
+  reason: string | null
+  /** Stream and type of the event that the row begins with. */
+  stream: string
+  type: string
+  /** Boot id, and µs since that boot: the order between pools (`order.ts`). */
+  boot: string | null
+  mono: number
+}
+
+/** A container that a name means: one of those that have or had it. */
+export type SubjectRow = {
+  pool: string
+  ctid: string
+  /** Its own id, a ULID. */
+  stream: string
+  created_at: number
+  deleted_at: number | null
 }
 
 export type EventRow = {
@@ -125,10 +143,14 @@ export type EventRow = {
   pool: string
   seq: number
   time: number
+  boot: string | null
+  mono: number
   stream: string
   target: string | null
   ver: number
   type: string
+  /** Version of the data's shape. */
+  v: number
   id: string
   op: string | null
   by: string | null
@@ -248,6 +270,7 @@ export type MethodResults = {
   'trash.list': TrashRow[]
   'trash.prune': Accepted
   'history.list': HistoryRow[]
+  'history.subjects': SubjectRow[]
   'event.list': EventRow[]
   'event.show': EventRow
   'event.verify': VerifyRow[]

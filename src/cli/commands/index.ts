@@ -1,10 +1,12 @@
 /** The whole grammar of osctl: every command there is hangs here. */
 import type { GroupSpec } from '../spec.ts'
-import { event, history, op } from './audit.ts'
 import { ct } from './ct.ts'
 import { idRange, repo, trashBin, user } from './entities.ts'
+import { event } from './event.ts'
+import { history } from './history.ts'
 import { debug, healthcheck, ping, shutdown } from './host.ts'
 import { monitor } from './monitor.ts'
+import { op } from './op.ts'
 import { pool } from './pool.ts'
 import { completion, genCompletion, genMan, help } from './self.ts'
 

@@ -1,82 +1,30 @@
-/** Handlers of `history`, `event …`, `op …`, `monitor`. */
+/** Handlers of `op …`, `monitor`. */
 
-import { history } from '../../audit/history.ts'
+import { ask } from '../../audit/ask.ts'
 import { openOpRow, operation } from '../../audit/operations.ts'
-import { ask, eventRow } from '../../audit/read.ts'
-import { actorName } from '../../audit/rows.ts'
+import { eventRow, eventRows } from '../../audit/read.ts'
+import { ctidIn } from '../../audit/view.ts'
+import { actorName } from '../../events/types/actor.ts'
 import type { Fact } from '../../events/types/events.ts'
-import type { StreamId } from '../../events/types/ids.ts'
+import { ctOfStream, type StreamId } from '../../events/types/ids.ts'
 import { ctidOf, streamOfCt } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Accepted, EventRow, OpRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound, refused } from '../errors.ts'
+import { notFound, refused } from '../errors.ts'
 import type { Committed } from '../journal.ts'
 import { planOutcome, planRetry } from '../plan/operations.ts'
 import { planned } from '../plan/plan.ts'
 import type { Pool } from '../pool.ts'
-import { actorOf, type HandlersOf, locateCt, poolsOf } from './context.ts'
+import { actorOf, type HandlersOf, poolsOf } from './context.ts'
 
-type AuditMethods = 'history.list' | 'event.list' | 'event.show' | 'event.subscribe'
-
-export function auditHandlers(daemon: Daemon): HandlersOf<AuditMethods> {
+export function auditHandlers(daemon: Daemon): HandlersOf<'event.subscribe'> {
   return {
-    'history.list': async ({ pools, ct, limit }) => {
-      if (ct !== undefined) {
-        const found = locateCt(daemon, ct)
-        return await history(found.pool, found.pool.journal.store, streamOfCt(found.ct), limit)
-      }
-      const rows = await Promise.all(
-        poolsOf(daemon, pools).map((pool) => history(pool, pool.journal.store, undefined, limit)),
-      )
-      return rows
-        .flat()
-        .sort((a, b) => a.time - b.time)
-        .slice(-limit)
-    },
-    'event.list': async (params) => {
-      const found = params.ct === undefined ? null : locateCt(daemon, params.ct)
-      const pool = found?.pool ?? daemon.poolOr(params.pool)
-      const { from, to, reverse, limit, types } = params
-      // Without a beginning or an end the newest are wanted, told in the order in which they happened.
-      const newest = !reverse && from === undefined && to === undefined
-      const query = {
-        reverse: reverse || newest,
-        limit,
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-        ...(types === undefined ? {} : { types: types as Fact['type'][] }),
-        ...(found === null ? {} : { stream: streamOfCt(found.ct) }),
-      }
-      const rows = (await ask(pool.journal.store, query)).map((event) => eventRow(pool, event))
-      return newest ? rows.reverse() : rows
-    },
-    'event.show': async ({ position }) => await show(daemon, position),
     'event.subscribe': async ({ pools, from }, call) =>
       await subscribe(poolsOf(daemon, pools), from ?? {}, call),
   }
-}
-
-async function show(daemon: Daemon, position: string): Promise<EventRow> {
-  const match = /^(?:([^:]+):)?(\d+)$/.exec(position)
-  if (!match) throw invalid('E_POSITION', `not a position: ${position} (POOL:SEQ, or SEQ with one pool)`)
-  if (match[1] === undefined && daemon.pools.size > 1) {
-    throw invalid(
-      'E_POSITION',
-      `several pools are imported: write POOL:${position} (${[...daemon.pools.keys()].join(', ')})`,
-    )
-  }
-  const pool = daemon.poolOr(match[1])
-  const seq = Number(match[2])
-  const head = pool.journal.head().seq
-  if (seq < 1 || seq > head)
-    throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq} (the log goes from 1 to ${head})`)
-  const { events } = await pool.journal.read({ from: seq, to: seq, limit: 1 })
-  const event = events[0]
-  if (!event) throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq}`)
-  return eventRow(pool, event)
 }
 
 /**
@@ -116,7 +64,10 @@ function follow(pool: Pool, after: number, call: Call): void {
   const deliver = (committed: Committed): void => {
     for (const event of committed.stored) {
       const state = committed.states.get(event.stream)
-      if (!send(eventRow(pool, event), state ? lifeOf(state) : undefined)) return finish(null)
+      const ct = ctOfStream(event.stream)
+      const name = ct === undefined ? undefined : (ctidIn(pool, ct) ?? undefined)
+      if (!send(eventRow(pool, event, name, pool.bootId), state ? lifeOf(state) : undefined))
+        return finish(null)
     }
   }
   call.signal.addEventListener('abort', () => finish(null), { once: true })
@@ -129,7 +80,8 @@ function follow(pool: Pool, after: number, call: Call): void {
         to: head,
         limit: 500,
       })
-      for (const event of slice.events) if (!send(eventRow(pool, event))) return finish(null)
+      for (const row of await eventRows(pool, pool.journal.store, slice.events))
+        if (!send(row)) return finish(null)
       next = slice.next
     }
     for (const committed of queue) deliver(committed)

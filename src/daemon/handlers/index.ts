@@ -7,6 +7,8 @@ import { auditHandlers, opHandlers } from './audit.ts'
 import type { Handle } from './context.ts'
 import { ctHandlers } from './ct.ts'
 import { withPlan } from './dry-run.ts'
+import { eventHandlers } from './event.ts'
+import { historyHandlers } from './history.ts'
 import { hostHandlers } from './host.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
 import { proofHandlers } from './proof.ts'
@@ -19,6 +21,8 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...entityHandlers(daemon),
     ...ctHandlers(daemon),
     ...sessionHandlers(daemon),
+    ...historyHandlers(daemon),
+    ...eventHandlers(daemon),
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
     ...proofHandlers(daemon),

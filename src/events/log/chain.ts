@@ -6,6 +6,7 @@
  */
 import { hash as digest } from 'node:crypto'
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
+import { LogError } from './store.ts'
 
 /** What the first event of a log is chained to. */
 export const NO_HASH: Buffer = Buffer.alloc(32)
@@ -52,9 +53,14 @@ export function linkHash(previous: Buffer, body: Buffer): Buffer {
   return digest('sha256', scratch.subarray(0, length), 'buffer')
 }
 
+/** @throws E_LOG_DAMAGED */
 export function parseBody(body: Uint8Array): StoredEvent {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  return JSON.parse(bytes.toString('utf8')) as StoredEvent
+  try {
+    return JSON.parse(bytes.toString('utf8')) as StoredEvent
+  } catch (cause) {
+    throw new LogError('E_LOG_DAMAGED', 'an event cannot be read: its bytes are no JSON', { cause })
+  }
 }
 
 export const headOf = (seq: number, hash: Buffer): Head => ({ seq, hash: hash.toString('hex') })

@@ -1,5 +1,6 @@
 /** Reading and checking a disk in memory. */
 import type { Head, StoredEvent } from '../types/envelope.ts'
+import { answers } from '../types/query.ts'
 import { headOf, linkHash, NO_HASH, parseBody } from './chain.ts'
 import type { MemoryDisk } from './memory-disk.ts'
 import type { Damage, EventQuery, ReadSlice, VerifyReport } from './store.ts'
@@ -17,19 +18,9 @@ export function selectRows(disk: MemoryDisk, query: EventQuery, head: number): R
   for (let seen = 0; from <= seq && seq <= to; seq += step, seen++) {
     if (events.length === query.limit || seen === SLICE_ROWS) return { events, next: seq }
     const row = disk.at(seq)
-    if (row && matches(row.event, query)) events.push(parseBody(row.body))
+    if (row && answers(row.event, query)) events.push(parseBody(row.body))
   }
   return { events, next: null }
-}
-
-function matches(event: StoredEvent, query: EventQuery): boolean {
-  return (
-    (query.stream === undefined || query.stream === event.stream) &&
-    (query.types === undefined || query.types.includes(event.type)) &&
-    (query.op === undefined || query.op === event.op || query.op === event.id) &&
-    (query.since === undefined || event.t >= query.since) &&
-    (query.until === undefined || event.t <= query.until)
-  )
 }
 
 export function verifyDisk(disk: MemoryDisk, options: { full: boolean; against?: Head }): VerifyReport {

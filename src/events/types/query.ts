@@ -2,6 +2,7 @@
  * Questions that a log answers, wherever it lies: the open log of a pool, a file far from its host. Answers
  * come in slices, so that a long one never holds up a commit.
  */
+import { type Actor, actorName, isNamed } from './actor.ts'
 import type { Head, StoredEvent } from './envelope.ts'
 import type { EventType } from './events.ts'
 import type { StreamId } from './ids.ts'
@@ -31,8 +32,14 @@ export type ReadSlice = {
 export type EventQuery = {
   readonly stream?: StreamId
   readonly types?: readonly EventType[]
-  /** Events of one operation: those that carry this `op`, and the command's own event. */
+  /** Events of one operation. One without `op` is an operation by itself, named by its id. */
   readonly op?: string
+  /** Events of any of these operations. */
+  readonly ops?: readonly string[]
+  /** Commands and sessions of actors that answer to one of these names (`isNamed`). */
+  readonly actors?: readonly string[]
+  /** What an admin would call a failure (`isFailure`). */
+  readonly failed?: true
   /** Wall clock, ms since the epoch, both inclusive. The clock may have jumped: order is always by seq. */
   readonly since?: number
   readonly until?: number
@@ -50,4 +57,49 @@ export interface LogReader {
   query(query: EventQuery): Promise<ReadSlice>
   byId(id: string): Promise<StoredEvent | null>
   head(): Head
+}
+
+/** Events that say who acted. */
+export const ACTOR_TYPES: readonly EventType[] = [
+  'CommandAccepted',
+  'CommandNoop',
+  'CommandRefused',
+  'CtSessionOpened',
+]
+
+/** Events that are failures whatever they hold. */
+export const FAILURE_TYPES: readonly EventType[] = [
+  'CommandRefused',
+  'RefusalsSummed',
+  'EffectInDoubt',
+  'CtLost',
+]
+
+/** Name of the actor that an event tells of; null when it tells of none. */
+export function actorOfEvent({ type, data }: Pick<StoredEvent, 'type' | 'data'>): string | null {
+  return ACTOR_TYPES.includes(type) ? actorName((data as { actor?: Actor }).actor) : null
+}
+
+/** A refusal, an operation that did not end as it should, one in doubt, a container that died. @pure */
+export function isFailure({ type, data }: Pick<StoredEvent, 'type' | 'data'>): boolean {
+  if (type === 'OperationFinished') return (data as { result?: string }).result !== 'done'
+  if (type === 'CtExited') return (data as { target?: string }).target === 'crash'
+  return FAILURE_TYPES.includes(type)
+}
+
+/** Whether an event fulfils all conditions of a query but its range and limit. @pure */
+export function answers(event: StoredEvent, query: EventQuery): boolean {
+  const { stream, types, op, ops, actors, failed, since, until } = query
+  const name = actors && actorOfEvent(event)
+  const own = event.op ?? event.id
+  return (
+    (stream === undefined || stream === event.stream) &&
+    (types === undefined || types.includes(event.type)) &&
+    (op === undefined || op === own) &&
+    (ops === undefined || ops.includes(own)) &&
+    (since === undefined || event.t >= since) &&
+    (until === undefined || event.t <= until) &&
+    (actors === undefined || (typeof name === 'string' && isNamed(name, actors))) &&
+    (failed === undefined || isFailure(event))
+  )
 }

@@ -357,6 +357,11 @@ test('history and event ls print their columns', async () => {
     result: 'done',
     error: null,
     duration: 1250,
+    reason: null,
+    stream: 'ct:X',
+    type: 'CommandAccepted',
+    boot: 'b',
+    mono: 1,
   }
   const history = await run(['history', 'tank'], { 'history.list': async () => [row] })
   assert.deepEqual(history.out.split('\n')[0]?.trim().split(/\s+/), [
@@ -379,15 +384,84 @@ const event = (more: Partial<EventRow> = {}): EventRow => ({
   pool: 'tank',
   seq: 7,
   time: 0,
+  boot: 'b',
+  mono: 1,
   stream: 'ct:X',
   target: '101',
   ver: 3,
   type: 'CtExited',
+  v: 1,
   id: 'E',
   op: 'OP',
   by: null,
   data: { run: 'r' },
   ...more,
+})
+
+test('history asks for what was typed, and says which containers had a name', async () => {
+  const asked: unknown[] = []
+  const made = { pool: 'tank', ctid: '101', stream: 'X', created_at: 0 }
+  const handlers = {
+    'history.list': async (params: object) => {
+      asked.push(params)
+      return []
+    },
+    'history.subjects': async () => [
+      { ...made, deleted_at: 5000 },
+      { ...made, stream: 'Y', deleted_at: null },
+    ],
+  }
+  const argv = [
+    'history',
+    '--ct',
+    '101',
+    '--since',
+    '@100',
+    '--until',
+    '@100',
+    '--actor',
+    'root,eve',
+    '--failed',
+  ]
+  const { err } = await run(argv, handlers)
+  const actors = ['root', 'uid 0', 'eve']
+  assert.deepEqual(asked, [{ ct: '101', since: 100_000, until: 100_999, actors, failed: true, limit: 1000 }])
+  assert.match(
+    err,
+    /^note: 101 is or was 2 containers;.*\n {2}tank:X {2}101, made .*, gone since .*\n.*, is there\n$/,
+  )
+  const wrong = await run(['history', '--since', 'soon'], handlers)
+  assert.deepEqual([wrong.status, asked.length], [64, 1])
+  assert.match(wrong.err, /--since: not a time: 'soon' \(write '10 minutes ago'/)
+})
+
+test('order between pools that rests on the wall clock is told', async () => {
+  const rows = [event({ boot: 'x' }), event({ boot: 'y', pool: 'dozer' })]
+  assert.match((await run(['event', 'tail'], { 'event.list': async () => rows })).err, /^note: .* wall clock/)
+})
+
+test('event ls --format cloudevents prints one CloudEvent a line', async () => {
+  const { out } = await run(['event', 'ls', '--format', 'cloudevents'], {
+    'event.list': async () => [event()],
+  })
+  assert.deepEqual(JSON.parse(out), {
+    specversion: '1.0',
+    id: 'E',
+    source: 'osctl:pool:tank',
+    type: 'org.vpsadminos.osctl.CtExited',
+    time: '1970-01-01T00:00:00.000Z',
+    subject: 'ct:X',
+    datacontenttype: 'application/json',
+    dataschema: 'osctl:event:CtExited:1',
+    sequence: '7',
+    sequencetype: 'Integer',
+    pool: 'tank',
+    streamversion: 3,
+    correlationid: 'OP',
+    ctid: '101',
+    bootid: 'b',
+    data: { run: 'r' },
+  })
 })
 
 test('monitor speaks the lines of the original where it has them', () => {

@@ -7,14 +7,8 @@ import type { EventData } from '../../types/events.ts'
 import { linkHash, parseBody } from '../chain.ts'
 import type { Damage } from '../store.ts'
 import { APPLICATION_ID, type Binding, type Db, FORMAT, messageOf, migrate } from './connection.ts'
+import { QUERY_INDEXES } from './indexes.ts'
 import { type FullRow, isPast, type Segment } from './segment.ts'
-
-/** Indexes that a segment gets when it is sealed, so that its commits did not have to pay for them. */
-export const QUERY_INDEXES = {
-  events_op: 'CREATE INDEX IF NOT EXISTS events_op ON events (op) WHERE op IS NOT NULL',
-  events_type: 'CREATE INDEX IF NOT EXISTS events_type ON events (type)',
-  events_t: 'CREATE INDEX IF NOT EXISTS events_t ON events (t)',
-} as const
 
 export const formatOf = (db: Db): number => db.pragma('user_version', { simple: true }) as number
 

@@ -7,19 +7,21 @@
  * may not hold the events after it is opened again.
  */
 import { headOf } from '../chain.ts'
-import { Draft, type Known, type Tip } from '../draft.ts'
+import { Draft, type Known, type Row, type Tip } from '../draft.ts'
 import { type AppendBatch, type Appended, LogError } from '../store.ts'
 import { Inserter } from './build.ts'
 import { assertFull, codeOf, type Db, messageOf, refusal } from './connection.ts'
 import type { Segment } from './segment.ts'
 
 export type Outcome = Appended | LogError
-/** Places where tests put faults and look at the connection. */
+/** Places where tests put faults and look at the connection, and where the columns of questions are kept. */
 export type CommitHooks = {
   /** Runs the real COMMIT. */
   readonly runCommit?: ((commit: () => void, db: Db) => void) | undefined
   /** Called when the first COMMIT of an open was made and `synchronous` was read back. */
   readonly onFirstCommit?: ((db: Db) => void) | undefined
+  /** Told what a commit brought, once it is durable. */
+  readonly onRows?: ((rows: readonly Row[]) => void) | undefined
 }
 
 export class Committer {
@@ -50,6 +52,7 @@ export class Committer {
     const failure = this.#write(draft)
     if (failure) return batches.map(() => failure)
     draft.applyTo(tip)
+    this.#hooks.onRows?.(draft.rows)
     return planned
   }
 

@@ -12,7 +12,7 @@
 import { tmpdir } from 'node:os'
 import type { Head, NewEvent, StoredEvent } from '../../types/envelope.ts'
 import { headOf, parseBody } from '../chain.ts'
-import { Draft, type Known, type Stamp, segmentOpened } from '../draft.ts'
+import { Draft, type Known, type Row, type Stamp, segmentOpened } from '../draft.ts'
 import {
   type AppendBatch,
   type Appended,
@@ -24,6 +24,7 @@ import {
   type ReadSlice,
   type VerifyReport,
 } from '../store.ts'
+import { Columns } from './columns.ts'
 import { type CommitHooks, Committer } from './commit.ts'
 import { openForAppend, refusal } from './connection.ts'
 import { type Opening, openLog } from './opening.ts'
@@ -174,14 +175,20 @@ export class SqliteLog implements LogStore {
   }
 
   #adopt(opening: Opening): void {
-    const { segment, readOnly } = opening
-    const reader = new Reader(opening)
+    const { segment, readOnly, tip } = opening
+    const columns = segment && new Columns(segment.first, tip.seq)
+    const reader = new Reader(opening, columns)
+    const onRows = (rows: readonly Row[]): void => columns?.add(rows.map(({ event }) => event))
     this.#opened = {
       ...opening,
       reader,
       known: reader.known(),
-      committer: segment && readOnly === null ? new Committer(segment, this.#options) : null,
+      committer: segment && readOnly === null ? new Committer(segment, { ...this.#options, onRows }) : null,
     }
+    if (columns)
+      this.#turns.whenIdle(
+        (deadline) => this.#opened?.segment !== segment || columns.catchUp(segment, deadline),
+      )
   }
 
   #describe(): OpenedLog {

@@ -4,6 +4,7 @@
 import { KEY_LIFETIME_MS, type Known } from '../draft.ts'
 import { type EventQuery, LogError, type ReadQuery } from '../store.ts'
 import { isPlaced, type Placed } from './catalog.ts'
+import type { Columns } from './columns.ts'
 import type { Opening } from './opening.ts'
 import { querySegment } from './query.ts'
 import { isPast, type RawEvent, type Segment, type Slice } from './segment.ts'
@@ -13,9 +14,12 @@ type Window = { from: number; to: number; reverse: boolean; limit: number }
 
 export class Reader {
   readonly #opening: Pick<Opening, 'catalog' | 'segment'>
+  readonly #columns: Columns | null
 
-  constructor(opening: Pick<Opening, 'catalog' | 'segment'>) {
+  /** @param columns  of the open segment */
+  constructor(opening: Pick<Opening, 'catalog' | 'segment'>, columns: Columns | null) {
     this.#opening = opening
+    this.#columns = columns
   }
 
   /** Events in order. A segment that is missing or unreadable in the middle is an error, never a gap. */
@@ -28,7 +32,7 @@ export class Reader {
 
   query(query: EventQuery, head: number, deadline: number): Slice {
     return this.#across(windowOf(query, head), deadline, false, (segment, window) =>
-      querySegment(segment, { ...query, limit: window.limit }, window, deadline),
+      querySegment(segment, this.#columns, { ...query, limit: window.limit }, window, deadline),
     )
   }
 

@@ -12,9 +12,10 @@
  */
 import type { Row } from '../draft.ts'
 import { buildSegment } from './build.ts'
-import { formatOf, QUERY_INDEXES } from './check.ts'
+import { formatOf } from './check.ts'
 import type { Binding } from './connection.ts'
 import type { LogDirectory } from './directory.ts'
+import { QUERY_INDEXES } from './indexes.ts'
 import type { Segment } from './segment.ts'
 
 export const SEAL_STEPS = ['built', 'indexed', 'closed', 'linked', 'published'] as const

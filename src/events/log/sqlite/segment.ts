@@ -6,10 +6,12 @@ import { performance } from 'node:perf_hooks'
 import type { StreamId } from '../../types/ids.ts'
 import { LogError } from '../store.ts'
 import type { Db, Statement } from './connection.ts'
+import { ACTOR, HAS_ACTOR } from './indexes.ts'
 
 /** A slice of reading never keeps the thread, and so an append, longer than about this. */
 export const SLICE_MS = 4
 const CLOCK_EVERY = 64
+const MAX_WINDOWS = 100
 
 export type RawEvent = { readonly seq: number; readonly body: Buffer; readonly hash: Buffer }
 
@@ -46,6 +48,10 @@ export class Segment {
   /** Hash that the first event is chained to. */
   readonly previous: Buffer
   readonly #statements = new Map<string, Statement>()
+  /** What a sealed segment was asked before: it does not change. */
+  #actors: readonly string[] | null = null
+  #indexes: ReadonlySet<string> | null = null
+  readonly #windows = new Map<string, { from: number; to: number }>()
 
   /** Sealed: immutable, and with an index for every question. */
   readonly isSealed: boolean
@@ -169,6 +175,46 @@ export class Segment {
       else high = middle - 1
     }
     return low
+  }
+
+  /** A segment that an older release sealed has fewer. */
+  hasIndex(name: string): boolean {
+    if (!this.#indexes) {
+      const names = this.prepared("SELECT name FROM sqlite_master WHERE type = 'index'").pluck().all()
+      this.#indexes = new Set(names as string[])
+    }
+    return this.#indexes.has(name)
+  }
+
+  /** Names of all actors of a sealed segment; hops from name to name in the index. */
+  actors(): readonly string[] {
+    if (this.#actors) return this.#actors
+    const names: string[] = []
+    const after = this.prepared(
+      `SELECT ${ACTOR} AS name FROM events INDEXED BY events_actor WHERE ${HAS_ACTOR} AND ${ACTOR} > ?
+       ORDER BY ${ACTOR} LIMIT 1`,
+    )
+    for (;;) {
+      const row = after.get(names.at(-1) ?? '') as { name: string } | undefined
+      if (!row) break
+      names.push(row.name)
+    }
+    this.#actors = names
+    return names
+  }
+
+  /** First and last seq of a sealed segment with a time in the window; the clock may have jumped between. */
+  window(since: number, until: number): { from: number; to: number } {
+    const key = `${since} ${until}`
+    const known = this.#windows.get(key)
+    if (known) return known
+    const { from, to } = this.prepared(
+      'SELECT min(seq) AS "from", max(seq) AS "to" FROM events INDEXED BY events_t WHERE t BETWEEN ? AND ?',
+    ).get(since, until) as { from: number | null; to: number | null }
+    const window = { from: from ?? 1, to: to ?? 0 }
+    if (this.#windows.size >= MAX_WINDOWS) this.#windows.clear()
+    this.#windows.set(key, window)
+    return window
   }
 
   rowsFrom(seq: number, to: number): IterableIterator<FullRow> {

@@ -1,0 +1,139 @@
+/** One line of a history: a command with its end, a session, or what happened without anybody. */
+import { type Actor, actorName } from '../events/types/actor.ts'
+import type { StoredEvent } from '../events/types/envelope.ts'
+import { type EventData, REBOOTS_CODE } from '../events/types/events.ts'
+import { ACTOR_TYPES } from '../events/types/query.ts'
+import type { HistoryRow } from '../rpc/results.ts'
+import type { PoolView } from './view.ts'
+
+export const HAPPENED = 'system:monitor'
+
+/** What a row is made of besides its event. */
+export type RowContext = {
+  readonly pool: PoolView
+  /** `OperationFinished` of the command, or `CtSessionEnded` of the session. */
+  readonly end: StoredEvent | undefined
+  /** Name of the container that the event is about. */
+  readonly name: string | undefined
+  readonly boot: string | null
+}
+
+/** @pure */
+export function historyRow(event: StoredEvent, { pool, end, name, boot }: RowContext): HistoryRow {
+  const { seq, t, m, op, stream, data } = event
+  const { actor, args, cli } = data as {
+    actor?: Actor
+    args?: Record<string, unknown>
+    cli?: string | null
+  }
+  const claimed = actor && 'claimed' in actor ? actor.claimed : undefined
+  return {
+    time: t,
+    pool: pool.name,
+    position: `${pool.name}:${seq}`,
+    op: op ?? '',
+    actor: ACTOR_TYPES.includes(event.type) ? actorName(actor) : HAPPENED,
+    target: name ?? argumentTarget(args),
+    command: cli ?? commandLine(event),
+    ...resultOf(pool, event, end),
+    reason: claimed?.reason ?? null,
+    stream,
+    type: event.type,
+    boot,
+    mono: m,
+  }
+}
+
+function argumentTarget(args: Record<string, unknown> | undefined): string | null {
+  const id = args?.['id'] ?? args?.['name']
+  return typeof id === 'string' ? id : null
+}
+
+function commandLine(event: StoredEvent): string {
+  const { command, args } = event.data as { command?: string; args?: Record<string, unknown> }
+  if (command === undefined) return happening(event)
+  const target = argumentTarget(args)
+  return target === null ? command : `${command} ${target}`
+}
+
+/** What happened without a command, in words. @pure */
+export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
+  const data = event.data as Record<string, unknown>
+  switch (event.type) {
+    case 'PoolOpened':
+      return {
+        none: 'pool imported',
+        closed: 'pool imported',
+        'daemon-died': 'osctld restarted, pool reopened',
+        'host-died': 'pool imported after the host died',
+      }[(event.data as EventData<'PoolOpened'>).previous]
+    case 'PoolReady':
+      return `pool ready: ${data['containers']} containers, ${data['adopted']} adopted, ${data['lost']} lost, ${data['exited']} exited, ${data['settled']} operations settled, ${data['inDoubt']} in doubt`
+    case 'PoolClosed':
+      return 'pool exported'
+    case 'CtExited':
+      return data['target'] === 'reboot'
+        ? 'rebooted from inside'
+        : data['target'] === 'crash'
+          ? 'died'
+          : 'shut down from inside'
+    case 'CtRebooted':
+      return 'runs again after reboot'
+    case 'CtAdopted':
+      return 'adopted: still running after osctld restarted'
+    case 'CtLost':
+      return 'stopped: the host died'
+    case 'CtSessionOpened':
+      return `ct ${data['how']}: ${data['program']}`
+    case 'EffectFenced':
+      return `recovery stopped a leftover helper (${data['processes']} processes)`
+    case 'EffectInDoubt':
+      return `in doubt: ${data['why']}`
+    case 'RefusalsSummed':
+      if (data['code'] === REBOOTS_CODE)
+        return `rebooted ${data['count']} more times from inside, not recorded one by one`
+      return `${data['count']} more refusals (${data['code']})`
+    default:
+      return event.type
+  }
+}
+
+export function resultOf(
+  pool: PoolView,
+  event: StoredEvent,
+  end: StoredEvent | undefined,
+): Pick<HistoryRow, 'result' | 'error' | 'duration'> {
+  const data = event.data as { message?: string; why?: string }
+  if (event.type === 'CommandRefused')
+    return { result: 'refused', error: data.message ?? null, duration: null }
+  if (event.type === 'CommandNoop') return { result: 'no change', error: null, duration: null }
+  if (event.type === 'CtSessionOpened') return sessionResult(event, end)
+  if (event.type !== 'CommandAccepted') return { result: '-', error: null, duration: null }
+  if (end) {
+    const { result, error } = end.data as EventData<'OperationFinished'>
+    return { result, error, duration: between(event, end) }
+  }
+  const open = pool.states.of(event.stream)?.context.op
+  const doubt = open?.id === event.op ? open?.pending?.inDoubt : null
+  return {
+    result: doubt ? 'in doubt' : open?.id === event.op ? 'running' : '-',
+    error: doubt ?? null,
+    duration: null,
+  }
+}
+
+function sessionResult(
+  event: StoredEvent,
+  end: StoredEvent | undefined,
+): Pick<HistoryRow, 'result' | 'error' | 'duration'> {
+  if (!end) return { result: '-', error: null, duration: null }
+  const { status } = end.data as EventData<'CtSessionEnded'>
+  const result = status === 0 ? 'done' : `exit ${status}`
+  return { result, error: null, duration: between(event, end) }
+}
+
+/** By the monotonic clock; over a boot in between, where that begins anew, by the wall clock. */
+function between(start: StoredEvent, end: StoredEvent): number {
+  const ms = start.s === end.s || end.m >= start.m ? Math.round((end.m - start.m) / 1000) : end.t - start.t
+  return Math.max(0, ms)
+}

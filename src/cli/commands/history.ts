@@ -1,0 +1,81 @@
+/** `osctl history`: who did what, when, and what came of it. */
+import type { SubjectRow } from '../../rpc/results.ts'
+import { formatTime } from '../../rpc/time.ts'
+import { given, type Invocation, poolsOf, printRows } from '../invocation.ts'
+import { type Column, harmless } from '../output/table.ts'
+import type { CommandSpec } from '../spec.ts'
+import { ACTOR, CT, conditionsOf, FAILED, limitOption, noteOrder, OP, SINCE, UNTIL } from './conditions.ts'
+
+const columns: readonly Column[] = [
+  { name: 'time', show: 'date' },
+  { name: 'pool' },
+  { name: 'command' },
+  {
+    name: 'result',
+    help: 'done, failed, undone, refused, running, in doubt, no change; exit N of a session',
+  },
+  { name: 'duration', right: true, show: 'ms' },
+  { name: 'actor' },
+  { name: 'target' },
+  { name: 'position', help: 'of its event in the log' },
+  { name: 'op', help: "the operation's id" },
+  { name: 'error' },
+  { name: 'reason', help: 'what --reason said' },
+  { name: 'stream', help: "ct: with the container's own id, or pool" },
+  { name: 'type', help: 'of its event' },
+  { name: 'boot', help: 'id of the boot that it belongs to' },
+  { name: 'mono', right: true, help: 'microseconds since that boot' },
+]
+
+export const history: CommandSpec = {
+  name: 'history',
+  summary: 'Show what was done, by whom, and with which result',
+  description: [
+    'One line for each command, also for those that were refused or failed, for each session inside a container, and for what happened without anybody: crashes, reboots, imports.',
+    'A container that is gone is found by its old id. When several containers had it, all are shown, and which they are is said.',
+  ],
+  args: [{ name: 'pool', optional: true, many: true, words: 'pool' }],
+  table: {
+    columns,
+    defaults: ['time', 'pool', 'command', 'result', 'duration', 'actor', 'target'],
+    layout: 'columns',
+    sort: true,
+  },
+  options: [
+    CT,
+    { long: 'user', value: 'user', words: 'user', help: 'Only of containers that have or had this user' },
+    ACTOR,
+    SINCE,
+    UNTIL,
+    FAILED,
+    OP,
+    limitOption(100_000, 1000),
+  ],
+  examples: [
+    { command: "osctl history --since '10 minutes ago' --failed -o +error", what: 'What just went wrong' },
+    { command: 'osctl history --ct 101 -o +error', what: 'The life of one container, with what went wrong' },
+    { command: "osctl history --actor alice --since 'monday 9:00'", what: 'What alice did this week' },
+  ],
+  run: async (invocation) => {
+    const { options, args, link } = invocation
+    const pools = poolsOf(invocation, args)
+    const ct = options.text('ct')
+    const filter = given({ ct, user: options.text('user'), limit: options.integer('limit') })
+    const rows = await link.query('history.list', { ...filter, ...conditionsOf(invocation), ...pools })
+    printRows(invocation, rows)
+    if (ct !== undefined) noteSubjects(invocation, ct, await link.query('history.subjects', { ct, ...pools }))
+    noteOrder(invocation, rows)
+  },
+}
+
+/** A name that several containers had: which they are, and how to see one alone. */
+function noteSubjects({ io }: Invocation, ct: string, rows: readonly SubjectRow[]): void {
+  if (rows.length < 2) return
+  io.err(
+    `note: ${harmless(ct)} is or was ${rows.length} containers; --ct with the id of one shows it alone:\n`,
+  )
+  for (const { pool, ctid, stream, created_at, deleted_at } of rows) {
+    const end = deleted_at === null ? 'is there' : `gone since ${formatTime(deleted_at)}`
+    io.err(`  ${pool}:${stream}  ${harmless(ctid)}, made ${formatTime(created_at)}, ${end}\n`)
+  }
+}
