@@ -154,6 +154,13 @@ export const methods = {
   /** Reports the end of what `ct.exec` or `ct.attach` began. */
   'ct.session-ended': z.strictObject({ session: z.string(), status: z.int(), ...meta }),
   'ct.log': z.strictObject({ id: target, ...meta }),
+  /** `id` as `ct` of `history.list`; `column` is one of CtRow, `running`, or an attribute. */
+  'ct.why': z.strictObject({
+    id: target,
+    column: z.string().min(1).max(200).default('state'),
+    value: z.string().max(4096).optional(),
+    ...meta,
+  }),
 
   'user.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
   'id-range.list': z.strictObject({

@@ -138,6 +138,33 @@ export type SubjectRow = {
   deleted_at: number | null
 }
 
+/** One step from an effect to its cause. */
+export type WhyLink = {
+  position: string
+  time: number
+  /** A plain sentence. */
+  what: string
+  type: string
+  /** Who acted, if the event tells of somebody. */
+  actor: string | null
+  op: string | null
+}
+
+/** Why a container is as it is: `links` lead from what made it so back to the cause, the newest first. */
+export type Why = {
+  pool: string
+  ctid: string
+  stream: string
+  column: string
+  present: string
+  /** The value that was asked for; the present one if none was. */
+  value: string
+  since: number | null
+  /** When a value that holds no more had ended at the latest. */
+  until: number | null
+  links: WhyLink[]
+}
+
 export type EventRow = {
   position: string
   pool: string
@@ -259,6 +286,7 @@ export type MethodResults = {
   'ct.attach': Session
   'ct.session-ended': null
   'ct.log': CtLog
+  'ct.why': Why
   'user.list': UserRow[]
   'id-range.list': IdRangeRow[]
   'repo.list': RepoRow[]

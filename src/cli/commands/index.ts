@@ -9,6 +9,7 @@ import { monitor } from './monitor.ts'
 import { op } from './op.ts'
 import { pool } from './pool.ts'
 import { completion, genCompletion, genMan, help } from './self.ts'
+import { why } from './why.ts'
 
 export const root: GroupSpec = {
   name: 'osctl',
@@ -21,6 +22,7 @@ export const root: GroupSpec = {
     repo,
     trashBin,
     history,
+    why,
     event,
     op,
     monitor,

@@ -13,6 +13,7 @@ import { hostHandlers } from './host.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
 import { proofHandlers } from './proof.ts'
 import { sessionHandlers } from './session.ts'
+import { whyHandlers } from './why.ts'
 
 export function handlers(daemon: Daemon, pid: number): Handlers {
   const all: Handlers = {
@@ -22,6 +23,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...ctHandlers(daemon),
     ...sessionHandlers(daemon),
     ...historyHandlers(daemon),
+    ...whyHandlers(daemon),
     ...eventHandlers(daemon),
     ...auditHandlers(daemon),
     ...opHandlers(daemon),

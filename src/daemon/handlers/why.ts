@@ -1,0 +1,26 @@
+/** Why a container is as it is. */
+import { columnsOf } from '../../audit/change.ts'
+import { why } from '../../audit/why.ts'
+import type { Daemon } from '../daemon.ts'
+import { invalid } from '../errors.ts'
+import { subjectsOf } from './conditions.ts'
+import type { HandlersOf } from './context.ts'
+
+const ATTRIBUTE = /^[^:\s]+:\S+$/
+
+export function whyHandlers(daemon: Daemon): HandlersOf<'ct.why'> {
+  return {
+    'ct.why': async ({ id, column, value }) => {
+      const named = await subjectsOf(daemon, id, undefined)
+      // The one that is there; of those that are gone the last.
+      const all = named.flatMap(({ pool, rows }) => rows.map((subject) => ({ pool, subject })))
+      const found = all.find(({ subject }) => subject.deleted_at === null) ?? all.at(-1)
+      if (!found) throw new Error('a name without a container')
+      const { pool, subject } = found
+      const columns = columnsOf(pool)
+      if (!columns.includes(column) && !ATTRIBUTE.test(column))
+        throw invalid('E_COLUMN', `no such column: ${column} (legal: ${columns.join(', ')}, or vendor:key)`)
+      return await why(pool, pool.journal.store, { subject, column, value })
+    },
+  }
+}
