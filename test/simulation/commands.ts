@@ -91,7 +91,8 @@ export const MAKERS: Makers = {
   'repo.disable': { weight: 0.2, make: repository },
   'ct.list': { weight: 1, make: () => ({}) },
   healthcheck: { weight: 1, make: () => ({}) },
-  'history.list': { weight: 1, make: () => ({}) },
+  'history.list': { weight: 1, make: (chance) => ({ failed: chance.chance(0.3) }) },
+  'ct.why': { weight: 1, make: ct },
 }
 
 /** Methods that change something and are not asked at random, each with the place where it is driven. */
