@@ -11,7 +11,13 @@ import { isNamed } from '../events/types/actor.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventType } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
-import { ACTOR_TYPES, type EventQuery, isFailure, type LogReader } from '../events/types/query.ts'
+import {
+  ACTOR_TYPES,
+  actorOfEvent,
+  type EventQuery,
+  isFailure,
+  type LogReader,
+} from '../events/types/query.ts'
 import type { HistoryRow } from '../rpc/results.ts'
 import { ask, askPage } from './ask.ts'
 import { HAPPENED, historyRow } from './history-row.ts'
@@ -92,15 +98,17 @@ async function newest(
   let query: EventQuery | null = source
   while (query && found.length < filter.limit) {
     const page = await askPage(log, query)
-    const anchors = await anchorsOf(log, page.events)
-    found.push(...(await rowsOf(pool, log, anchors)).filter(({ row }) => passes(row, filter)))
+    const anchors = (await anchorsOf(log, page.events)).filter((event) => isBy(event, filter.actors))
+    found.push(...(await rowsOf(pool, log, anchors, page.events)).filter(({ row }) => passes(row, filter)))
     query = page.next === null ? null : { ...query, to: page.next }
   }
   return found
 }
 
-function passes({ actor, result, type }: HistoryRow, { actors, failed }: HistoryFilter): boolean {
-  if (actors && !isNamed(actor, actors)) return false
+const isBy = (event: StoredEvent, actors: HistoryFilter['actors']): boolean =>
+  actors === undefined || isNamed(actorOfEvent(event) ?? HAPPENED, actors)
+
+function passes({ result, type }: HistoryRow, { failed }: HistoryFilter): boolean {
   return !failed || FAILED.has(result) || !ACTOR_TYPES.includes(type as EventType)
 }
 
@@ -115,15 +123,22 @@ async function anchorsOf(log: LogReader, events: readonly StoredEvent[]): Promis
       (event) => isFailure(event) && (event.type === 'OperationFinished' || event.type === 'EffectInDoubt'),
     )
     .flatMap(({ op }) => (op === undefined ? [] : [op]))
-  const commands = await askOps(log, ops, ['CommandAccepted'], undefined)
+  const to = events.reduce((most, { seq }) => Math.max(most, seq), 0)
+  const commands = await inParts(ops, (ids) => ask(log, { ids, types: ['CommandAccepted'], to, limit: OPS }))
   return [...anchors, ...commands.filter(({ seq }) => !known.has(seq))]
 }
 
-async function rowsOf(pool: PoolView, log: LogReader, anchors: readonly StoredEvent[]): Promise<Found[]> {
+/** @param known  events at hand, among which some of the ends may be */
+async function rowsOf(
+  pool: PoolView,
+  log: LogReader,
+  anchors: readonly StoredEvent[],
+  known: readonly StoredEvent[],
+): Promise<Found[]> {
   if (anchors.length === 0) return []
   const first = anchors.reduce((least, { seq }) => Math.min(least, seq), Number.MAX_SAFE_INTEGER)
   const [ends, names, boots] = await Promise.all([
-    endsOf(log, anchors, first),
+    endsOf(log, anchors, known, first),
     namesOf(
       pool,
       log,
@@ -152,31 +167,32 @@ function keyOf({ type, op, data }: StoredEvent): string | undefined {
 async function endsOf(
   log: LogReader,
   anchors: readonly StoredEvent[],
+  known: readonly StoredEvent[],
   from: number,
 ): Promise<ReadonlyMap<string, StoredEvent>> {
-  const ops = anchors.flatMap(({ type, op }) => (type === 'CommandAccepted' && op !== undefined ? [op] : []))
+  const ended = known.filter(({ type }) => type === 'OperationFinished')
+  const isEnded = new Set(ended.map(({ op }) => op))
+  const ops = anchors.flatMap(({ type, op }) =>
+    type === 'CommandAccepted' && op !== undefined && !isEnded.has(op) ? [op] : [],
+  )
   const sessions = anchors.filter(({ type }) => type === 'CtSessionOpened')
   const streams = new Set(sessions.map(({ stream }) => stream))
   const found = await Promise.all([
-    askOps(log, ops, ['OperationFinished'], from),
+    ended,
+    inParts(ops, (part) => ask(log, { ops: part, types: ['OperationFinished'], from, limit: OPS })),
     ...[...streams].map((stream) => ask(log, { stream, types: ['CtSessionEnded'], from, limit: 100_000 })),
   ])
   return new Map(found.flat().map((event) => [keyOf(event) ?? '', event]))
 }
 
 /** So many operations are asked for at a time. */
-const OPS = 500
+const OPS = 250
 
-async function askOps(
-  log: LogReader,
+async function inParts(
   ops: readonly string[],
-  types: readonly EventType[],
-  from: number | undefined,
+  askFor: (part: readonly string[]) => Promise<StoredEvent[]>,
 ): Promise<StoredEvent[]> {
   const parts: string[][] = []
   for (let at = 0; at < ops.length; at += OPS) parts.push(ops.slice(at, at + OPS))
-  const range = from === undefined ? {} : { from }
-  return (
-    await Promise.all(parts.map((part) => ask(log, { ops: part, types, ...range, limit: 100_000 })))
-  ).flat()
+  return (await Promise.all(parts.map(askFor))).flat()
 }

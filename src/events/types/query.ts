@@ -34,8 +34,10 @@ export type EventQuery = {
   readonly types?: readonly EventType[]
   /** Events of one operation. One without `op` is an operation by itself, named by its id. */
   readonly op?: string
-  /** Events of any of these operations. */
+  /** Events that carry one of these as their `op`. */
   readonly ops?: readonly string[]
+  /** Events of these ids. */
+  readonly ids?: readonly string[]
   /** Commands and sessions of actors that answer to one of these names (`isNamed`). */
   readonly actors?: readonly string[]
   /** What an admin would call a failure (`isFailure`). */
@@ -89,14 +91,15 @@ export function isFailure({ type, data }: Pick<StoredEvent, 'type' | 'data'>): b
 
 /** Whether an event fulfils all conditions of a query but its range and limit. @pure */
 export function answers(event: StoredEvent, query: EventQuery): boolean {
-  const { stream, types, op, ops, actors, failed, since, until } = query
+  const { stream, types, op, ops, ids, actors, failed, since, until } = query
   const name = actors && actorOfEvent(event)
   const own = event.op ?? event.id
   return (
     (stream === undefined || stream === event.stream) &&
     (types === undefined || types.includes(event.type)) &&
     (op === undefined || op === own) &&
-    (ops === undefined || ops.includes(own)) &&
+    (ops === undefined || (event.op !== undefined && ops.includes(event.op))) &&
+    (ids === undefined || ids.includes(event.id)) &&
     (since === undefined || event.t >= since) &&
     (until === undefined || event.t <= until) &&
     (actors === undefined || (typeof name === 'string' && isNamed(name, actors))) &&

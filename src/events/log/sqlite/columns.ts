@@ -56,6 +56,11 @@ export class Columns {
     return this.#read >= this.#end
   }
 
+  /** Whether what it says of actors and failures needs no look at the event. */
+  get isExact(): boolean {
+    return this.#names.length < 0xffff
+  }
+
   /** Events of one commit, in order. */
   add(events: readonly StoredEvent[]): void {
     for (const event of events) this.#put(event)

@@ -14,14 +14,14 @@ import { parseBody } from '../chain.ts'
 import type { EventQuery } from '../store.ts'
 import type { Columns } from './columns.ts'
 import { ACTOR, FAILURE, HAS_ACTOR, type QueryIndex } from './indexes.ts'
-import { isPast, type Segment, type Slice } from './segment.ts'
+import { isPast, KEYS, type Keys, type Segment, type Slice } from './segment.ts'
 
-const CLOCK_EVERY = 64
+/** Naming takes a part of each slice, so what was named is used before the clock is asked again. */
+const CLOCK_EVERY = 256
 /** So many events are named at a time. */
 const CHUNK = 1000
 
 type Bounds = { readonly from: number; readonly to: number }
-type Candidate = [seq: number, stream: string, type: string, op: string | null, t: number, id: string]
 /** Where the answer stands: `next` is the seq to go on with. */
 type Walk = { readonly bodies: Buffer[]; next: number | null }
 
@@ -48,80 +48,102 @@ function narrow(segment: Segment, { since, until }: EventQuery, bounds: Bounds):
   return { from: Math.max(bounds.from, window.from), to: Math.min(bounds.to, window.to) }
 }
 
-/** The seqs within bounds that may answer, in the query's order, at most CHUNK; `last`: there are no more. */
-type Names = (bounds: Bounds) => { readonly seqs: readonly number[]; readonly last: boolean }
+type Named = {
+  /** seqs within bounds that may answer, in the query's order, at most CHUNK; `last`: there are no more. */
+  readonly within: (bounds: Bounds) => { readonly seqs: readonly number[]; readonly last: boolean }
+  /** Whether the names leave something open that only the body tells. */
+  readonly mustParse: boolean
+}
 
-function namesOf(segment: Segment, columns: Columns | null, query: EventQuery): Names | null {
-  if (!segment.isSealed) {
-    if (!columns?.isComplete) return null
-    return ({ from, to }) => {
+function namesOf(segment: Segment, columns: Columns | null, query: EventQuery): Named | null {
+  const { ids } = query
+  if (ids) return namedByLists(segment, query, ids.map(listOfId), asksBody(query))
+  if (segment.isSealed) return namedByIndexes(segment, query)
+  if (!columns?.isComplete) return null
+  return {
+    within: ({ from, to }) => {
       const seqs = columns.candidates(query, from, to, CHUNK)
       return { seqs, last: seqs.length < CHUNK }
-    }
+    },
+    mustParse: asksBody(query) && !columns.isExact,
   }
-  const lists = listsOf(segment, query)
-  return lists === null ? null : (bounds) => merged(segment, lists, query, bounds)
 }
 
 /** A list of seqs that an index keeps: rows of `where` with these values. */
 type Listed = { readonly index: QueryIndex | 'events_id'; readonly where: string; readonly values: unknown[] }
 
+const namedByLists = (
+  segment: Segment,
+  query: EventQuery,
+  lists: readonly Listed[],
+  mustParse: boolean,
+): Named => ({ within: (bounds) => merged(segment, lists, query, bounds), mustParse })
+
 /** The lists whose union holds the answer, of the condition that promises the fewest events. */
-function listsOf(segment: Segment, { op, ops, failed, actors, types }: EventQuery): Listed[] | null {
-  const operations = op === undefined ? ops : [op]
-  if (operations)
-    return operations.flatMap((id) => [
-      { index: 'events_op', where: 'op = ?', values: [id] },
-      { index: 'events_id', where: 'id = ? AND op IS NULL', values: [id] },
-    ])
+function namedByIndexes(segment: Segment, query: EventQuery): Named | null {
+  const { op, ops, failed, actors, types } = query
+  const by = (lists: readonly Listed[], mustParse: boolean) => namedByLists(segment, query, lists, mustParse)
+  if (op !== undefined) return by([listOfOp(op), listOfId(op)], asksBody(query))
+  if (ops) return by(ops.map(listOfOp), asksBody(query))
   if (failed && segment.hasIndex('events_failure'))
-    return [{ index: 'events_failure', where: FAILURE, values: [] }]
-  if (actors && segment.hasIndex('events_actor'))
-    return segment
-      .actors()
-      .filter((name) => isNamed(name, actors))
-      .map((name) => ({ index: 'events_actor', where: `${HAS_ACTOR} AND ${ACTOR} = ?`, values: [name] }))
-  return types && types.length <= FEW_TYPES ? types.map(listOfType) : null
+    return by([{ index: 'events_failure', where: FAILURE, values: [] }], actors !== undefined)
+  if (actors && segment.hasIndex('events_actor')) {
+    const names = segment.actors().filter((name) => isNamed(name, actors))
+    return by(names.map(listOfActor), failed !== undefined)
+  }
+  return types && types.length <= FEW_TYPES ? by(types.map(listOfType), asksBody(query)) : null
 }
 
 /** With many types nearly every event is one of them, and walking by seq is cheaper. */
 const FEW_TYPES = 4
 const listOfType = (type: EventType): Listed => ({ index: 'events_type', where: 'type = ?', values: [type] })
+const listOfActor = (name: string): Listed => ({
+  index: 'events_actor',
+  where: `${HAS_ACTOR} AND ${ACTOR} = ?`,
+  values: [name],
+})
+
+const listOfOp = (op: string): Listed => ({ index: 'events_op', where: 'op = ?', values: [op] })
+const listOfId = (id: string): Listed => ({ index: 'events_id', where: 'id = ?', values: [id] })
 
 function merged(segment: Segment, lists: readonly Listed[], query: EventQuery, { from, to }: Bounds) {
   const order = query.reverse ? 'DESC' : 'ASC'
+  const { types = [] } = query
+  const typed = types.length === 0 ? '' : `AND type IN (${types.map(() => '?').join(', ')})`
   const seqs = lists.flatMap(({ index, where, values }) =>
     segment
       .prepared(
-        `SELECT seq FROM events INDEXED BY ${index} WHERE ${where} AND seq BETWEEN ? AND ?
+        `SELECT seq FROM events INDEXED BY ${index} WHERE ${where} ${typed} AND seq BETWEEN ? AND ?
          ORDER BY seq ${order} LIMIT ${CHUNK}`,
       )
       .pluck()
-      .all(...values, from, to),
+      .all(...values, ...types, from, to),
   ) as number[]
   const isWhole = seqs.length < CHUNK
   const sorted = [...new Set(seqs)].sort(query.reverse ? (a, b) => b - a : (a, b) => a - b)
-  return { seqs: sorted.slice(0, CHUNK), last: isWhole && sorted.length <= CHUNK }
+  return { seqs: sorted.slice(0, CHUNK), last: isWhole }
 }
 
 function walkNamed(
   segment: Segment,
-  names: Names,
+  named: Named,
   query: EventQuery,
   bounds: Bounds,
   deadline: number,
   walk: Walk,
 ): void {
+  const types = query.types ? new Set<string>(query.types) : null
   let { from, to } = bounds
   let seen = 0
   for (;;) {
-    const { seqs, last } = names({ from, to })
+    const { seqs, last } = named.within({ from, to })
     for (const seq of seqs) {
       walk.next = seq
       if (walk.bodies.length === query.limit) return
       if (++seen % CLOCK_EVERY === 0 && isPast(deadline)) return
-      const event = segment.at(seq)
-      if (event && answers(parseBody(event.body), query)) walk.bodies.push(event.body)
+      const row = segment.candidate(seq)
+      if (!row || !matches(row, query, types)) continue
+      if (!named.mustParse || answers(parseBody(row.body), query)) walk.bodies.push(row.body)
     }
     walk.next = null
     const edge = seqs.at(-1)
@@ -131,22 +153,17 @@ function walkNamed(
   }
 }
 
-const COLUMNS = 'seq, stream, type, op, t, id'
-
 function walkRows(segment: Segment, query: EventQuery, bounds: Bounds, deadline: number, walk: Walk): void {
   const { sql, values } = rowsOf(segment, query, bounds)
-  const rows = segment
-    .prepared(sql)
-    .raw()
-    .iterate(...values) as IterableIterator<Candidate>
+  const rows = segment.prepared(sql).iterate(...values) as IterableIterator<Keys>
   const types = query.types ? new Set<string>(query.types) : null
   let seen = 0
   for (const row of rows) {
-    walk.next = row[0]
+    walk.next = row.seq
     if (walk.bodies.length === query.limit) return
     if (++seen % CLOCK_EVERY === 0 && isPast(deadline)) return
     if (!matches(row, query, types)) continue
-    const event = segment.at(row[0])
+    const event = segment.at(row.seq)
     if (event && (!asksBody(query) || answers(parseBody(event.body), query))) walk.bodies.push(event.body)
   }
   walk.next = null
@@ -154,15 +171,19 @@ function walkRows(segment: Segment, query: EventQuery, bounds: Bounds, deadline:
 
 const asksBody = ({ actors, failed }: EventQuery): boolean => actors !== undefined || failed !== undefined
 
-function matches(row: Candidate, query: EventQuery, types: Set<string> | null): boolean {
-  const [, stream, type, op, t, id] = row
-  const { ops } = query
+function matches(
+  { stream, type, op, t, id }: Keys,
+  query: EventQuery,
+  types: ReadonlySet<string> | null,
+): boolean {
+  const { ops, ids } = query
   const own = op ?? id
   return (
     (query.stream === undefined || query.stream === stream) &&
     (types === null || types.has(type)) &&
     (query.op === undefined || query.op === own) &&
-    (ops === undefined || ops.includes(own)) &&
+    (ops === undefined || (op !== null && ops.includes(op))) &&
+    (ids === undefined || ids.includes(id)) &&
     (query.since === undefined || t >= query.since) &&
     (query.until === undefined || t <= query.until)
   )
@@ -172,13 +193,13 @@ function rowsOf(segment: Segment, query: EventQuery, { from, to }: Bounds) {
   const order = query.reverse ? 'DESC' : 'ASC'
   if (query.stream === undefined) {
     return {
-      sql: `SELECT ${COLUMNS} FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq ${order}`,
+      sql: `SELECT ${KEYS} FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq ${order}`,
       values: [from, to],
     }
   }
   const [low, high] = segment.versionsWithin(query.stream, from, to)
   return {
-    sql: `SELECT ${COLUMNS} FROM events INDEXED BY events_stream_ver
+    sql: `SELECT ${KEYS} FROM events INDEXED BY events_stream_ver
           WHERE stream = ? AND ver BETWEEN ? AND ? ORDER BY ver ${order}`,
     values: [query.stream, low, high],
   }

@@ -41,6 +41,10 @@ type Copies = {
 }
 export type FullRow = Copies & { readonly hash: Buffer; readonly body: Buffer }
 
+/** What questions compare, besides the body. */
+export type Keys = Pick<Copies, 'seq' | 'stream' | 'type' | 'op' | 't' | 'id'>
+export const KEYS = 'seq, stream, type, op, t, id'
+
 export class Segment {
   readonly db: Db
   readonly number: number
@@ -88,6 +92,15 @@ export class Segment {
       | RawEvent
       | undefined
     if (row) assertBytes(seq, row.body, row.hash)
+    return row
+  }
+
+  /** @throws E_LOG_DAMAGED when the row cannot hold an event */
+  candidate(seq: number): (Keys & { readonly body: Buffer }) | undefined {
+    const row = this.prepared(`SELECT ${KEYS}, body FROM events WHERE seq = ?`).get(seq) as
+      | (Keys & { readonly body: Buffer })
+      | undefined
+    if (row) assertBytes(seq, row.body)
     return row
   }
 
