@@ -40,4 +40,9 @@ export class Flights {
   async landed(): Promise<void> {
     await Promise.all([...this.#open].map(({ done }) => done))
   }
+
+  /** Resolves when nothing is on its way, nor came meanwhile. */
+  async allLanded(): Promise<void> {
+    while (this.size > 0) await this.landed()
+  }
 }

@@ -14,12 +14,13 @@
 import type { LogStore, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
 import type { Head, NewEvent, StoredEvent } from '../events/types/envelope.ts'
-import { eventVersions, type Fact } from '../events/types/events.ts'
+import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import { type Advanced, advance, type Draft, type Minting } from '../machines/advance.ts'
 import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
-import { type AnyState, Fold, States, streamOfCt } from '../machines/fold.ts'
+import { Fold, States } from '../machines/fold.ts'
+import { baselinesOf } from './baselines.ts'
 import { isNotThere, Unavailable } from './errors.ts'
 import { Flights } from './flights.ts'
 import { Stalls } from './stalls.ts'
@@ -199,6 +200,7 @@ export class Journal {
   async #submitOnce<X>(
     propose: (view: DecideView) => Proposal<X>,
   ): Promise<{ committed: Committed | null; extra: X }> {
+    while (this.#held !== null) await this.#held
     while (this.#poisoned) await this.#recover()
     const { unavailable } = this
     if (unavailable !== null) throw new Unavailable(unavailable)
@@ -335,35 +337,35 @@ export class Journal {
     return this.#store.read(query)
   }
 
-  /** Baselines of all streams that still matter, as a new segment opens with. */
-  baselines(make: (stream: StreamId, ver: number, state: AnyState) => Fact): NewEvent[] {
-    const streams: StreamId[] = ['pool', ...[...this.states.cts()].map(streamOfCt)]
-    return streams.flatMap((stream) => {
-      const state = this.states.of(stream)
-      if (!state) return []
-      const { type, ...data } = make(stream, this.#fold.versions.get(stream) ?? 0, state)
-      return [
-        {
-          stream,
-          id: this.#mint.id(),
-          type,
-          v: eventVersions[type],
-          t: this.#mint.wall(),
-          m: this.#mint.mono(),
-          data,
-        },
-      ]
-    })
+  #held: Promise<void> | null = null
+
+  /**
+   * Seals the segment; the next opens with the baselines of all that lives.
+   *
+   * Decisions wait meanwhile, so that the baselines hold all that was decided. What is on its way is waited for, but
+   * not longer than `patience`: a disk that hangs must not make every command wait in silence.
+   * @throws LogError E_LOG_CONFLICT when something is on its way still, one has failed, or a seal is under way
+   */
+  async seal(patience: () => Promise<void>): Promise<void> {
+    if (this.#held !== null) throw new LogError('E_LOG_CONFLICT', 'the segment is being sealed')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#held = promise
+    try {
+      await Promise.race([this.#flights.allLanded(), patience()])
+      if (this.#flights.size > 0 || this.#poisoned) {
+        throw new LogError('E_LOG_CONFLICT', 'commits are on their way, or one has failed')
+      }
+      await this.#sealNow(baselinesOf(this.#fold, this.#mint))
+    } finally {
+      this.#held = null
+      resolve()
+    }
   }
 
-  /** Seals the segment. @throws LogError E_LOG_CONFLICT when an append came between the baselines and this */
-  async seal(baselines: readonly NewEvent[]): Promise<void> {
+  async #sealNow(baselines: readonly NewEvent[]): Promise<void> {
     const expected = Object.fromEntries(
       baselines.map(({ stream }) => [stream, this.#versions.get(stream) ?? 0]),
     )
-    if (this.#flights.size > 0 || this.#poisoned) {
-      throw new LogError('E_LOG_CONFLICT', 'commits are on their way, or one has failed')
-    }
     for (const { stream } of baselines) this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     this.#poisoned = true
     const done = this.#store.seal(baselines, expected)

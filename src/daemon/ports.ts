@@ -53,6 +53,8 @@ export type DaemonPorts = {
   /** Keeps the files that shell completion reads; a no-op where there is none. */
   publishNames(names: Readonly<Record<'ct' | 'pool' | 'repo' | 'user', readonly string[]>>): void
   readonly version: string
+  /** Events after which a segment is sealed; default SEGMENT_EVENTS. */
+  readonly segmentEvents?: number
 }
 
 export const mintOf = (ports: Pick<DaemonPorts, 'clock' | 'ids'>): Minting => ({

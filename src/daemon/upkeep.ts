@@ -11,15 +11,13 @@
  * A crash in any of it costs at most time: anchors and caches are of an older head, a seal is made of steps
  * that each leave the old or the new segment.
  */
-import { createHash } from 'node:crypto'
 import { LogError } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
-import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
-import { baselineOf, canonical } from '../machines/baseline.ts'
-import type { AnyState } from '../machines/fold.ts'
+import { baselineOf } from '../machines/baseline.ts'
 import { streamOfCt } from '../machines/fold.ts'
 import type { Anchors } from './anchors.ts'
+import { stateHash } from './baselines.ts'
 import { confirmSnapshot } from './confirm.ts'
 import type { Journal } from './journal.ts'
 import type { CachedState, DaemonPorts, StateCache } from './ports.ts'
@@ -30,13 +28,10 @@ const ANCHOR_EVENTS = 1000
 const ANCHOR_PAUSE_MS = 1000
 const CACHE_EVENTS = 5000
 const PENDING_CHECK_MS = 1000
+/** A seal gives way to commits that take longer than this. */
+const SEAL_PATIENCE_MS = 1000
 
 const SNAPSHOT_EVERY_MS = 3_600_000
-
-export const stateHash = (state: AnyState): string =>
-  createHash('sha256')
-    .update(canonical(baselineOf(state)))
-    .digest('hex')
 
 export class Upkeep {
   readonly #ports: DaemonPorts
@@ -60,14 +55,13 @@ export class Upkeep {
     dataset: string,
     cache: StateCache | null,
     anchors: Anchors,
-    segmentEvents = SEGMENT_EVENTS,
   ) {
     this.#ports = ports
     this.#journal = journal
     this.#dataset = dataset
     this.#cache = cache
     this.#anchors = anchors
-    this.#segmentEvents = segmentEvents
+    this.#segmentEvents = ports.segmentEvents ?? SEGMENT_EVENTS
     this.#anchored = journal.head().seq
     this.#cached = journal.head().seq
     this.#snapshot = { seq: 0, at: ports.clock.wall() }
@@ -149,15 +143,15 @@ export class Upkeep {
   /** Seals the open segment; the next opens with the baselines of all that lives. */
   async seal(): Promise<void> {
     try {
-      const events = this.#journal.baselines(baselineFact)
-      await this.#journal.seal(events)
-      await this.anchor()
+      await this.#journal.seal(() => this.#ports.clock.sleep(SEAL_PATIENCE_MS, this.#abort.signal))
     } catch (error) {
-      // An append came in between: the next commit asks again.
-      if (!(error instanceof LogError) || error.code !== 'E_LOG_CONFLICT') throw error
+      // Commits took too long: the next one asks again.
+      if (error instanceof LogError && error.code === 'E_LOG_CONFLICT') return
+      throw error
     } finally {
       this.#sealing = false
     }
+    await this.anchor()
   }
 
   /** Holds a start from snapshots against a replay from the baselines. */
@@ -184,11 +178,6 @@ export class Upkeep {
     this.#abort.abort()
     await this.#cache?.close()
   }
-}
-
-function baselineFact(stream: StreamId, ver: number, state: AnyState): Fact {
-  const baseline = baselineOf(state)
-  return { type: 'Baseline', of: stream, ver, state: baseline as never, stateHash: stateHash(state) }
 }
 
 function cachedStates({ fold, states }: Journal): CachedState[] {

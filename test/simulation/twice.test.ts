@@ -106,6 +106,29 @@ describe('A segment that is being sealed', () => {
     }
   }
 
+  it('is sealed while commands come one after the other, and while many are on their way', async () => {
+    const world = await scene({ segmentEvents: 100, scrambled: true })
+    await running(world, 'a', 'b')
+    const set = (id: string, n: number) => ({ id, set: { attrs: { 'a:n': `${n}` } } })
+    const segments = (): number => world.disks.named('tank').segments.length
+    for (let n = 0; n < 60; n++) await world.must('ct.set', set('a', n))
+    const afterOne = segments()
+    assert.ok(afterOne >= 2, `${afterOne} segments`)
+    for (let n = 0; n < 20; n++) {
+      const requests = Array.from({ length: 8 }, (_, i) =>
+        world.send('ct.set', set(i % 2 ? 'a' : 'b', 100 * n + i)),
+      )
+      await world.wait(() => requests.every(({ answered }) => answered), 'not answered')
+      assert.deepEqual(
+        requests.flatMap(({ error }) => error ?? []),
+        [],
+      )
+    }
+    assert.ok(segments() > afterOne + 1, `${segments()} segments`)
+    await world.settle()
+    assert.deepEqual(await problems(world), [], world.story.join('\n'))
+  })
+
   it('keeps the keys of its commands: one that is sent again is the same operation', async () => {
     const world = await scene()
     const first = await world.must('ct.new', {

@@ -57,6 +57,8 @@ export type WorldOptions = {
   caching?: boolean
   /** Other hands for the daemon, on the same machine. */
   hands?: (host: SimulatedHost) => Host
+  /** Seal a segment after so many events. */
+  segmentEvents?: number
   /** Go on from what another world left on its machine and disks. */
   from?: WorldCopy
 }
@@ -87,16 +89,19 @@ export class World {
   readonly #ids: { ulid(): string }
   readonly #scrambled: boolean
   readonly #caching: boolean
+  readonly #segmentEvents: number | undefined
   readonly #hands: (host: SimulatedHost) => Host
   #running: Running | null = null
   #stillborn: (Life & { host: SimulatedHost }) | null = null
 
-  constructor({ seed, scrambled = false, caching = false, hands = (host) => host, from }: WorldOptions) {
+  constructor(options: WorldOptions) {
+    const { seed, scrambled = false, caching = false, hands = (host) => host, from, segmentEvents } = options
     this.seed = seed
     this.chance = new Random(seed)
     this.time = new VirtualTime(from?.now ?? EPOCH_MS, scrambled ? this.chance.fork() : null)
     this.#scrambled = scrambled
     this.#caching = caching
+    this.#segmentEvents = segmentEvents
     this.#hands = hands
     const minting = this.chance.fork()
     this.#ids = ulids(
@@ -228,6 +233,7 @@ export class World {
       openHostLog: async () => logOf(this.disks.host(), true),
       publishNames: () => {},
       version: '0.0.0-sim',
+      ...(this.#segmentEvents === undefined ? {} : { segmentEvents: this.#segmentEvents }),
     }
   }
 
