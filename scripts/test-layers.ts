@@ -186,7 +186,7 @@ function table(results: readonly Result[]): string {
 const HELP = `usage: npm test [-- [LAYER | FILE]… [--grep PATTERN]]
 
 layers (a prefix of the name is enough):
-${LAYERS.map(({ name, proves, budget, root, extra, byName }) => `  ${name.padEnd(11)} ${proves}; ${budget} s${root ? ', needs root' : ''}${byName ? ', only when named' : extra ? ', only when named or in CI' : ''}`).join('\n')}
+${LAYERS.map(({ name, proves, budget, root, extra }) => `  ${name.padEnd(11)} ${proves}; ${budget} s${root ? ', needs root' : ''}${extra ? ', only when named or in CI' : ''}`).join('\n')}
 `
 
 type Choice = { layer: Layer; files: string[]; named: boolean }
@@ -204,7 +204,7 @@ function choose(words: readonly string[]): Choice[] | string {
     const own = layer.files && files.length > 0 ? globSync(layer.files) : []
     const mine = files.filter((file) => own.includes(file.replace(/^\.\//, '')))
     const named = names.some((name) => layer.name.startsWith(name))
-    const byDefault = words.length === 0 && !layer.byName && (!layer.extra || process.env['CI'] === 'true')
+    const byDefault = words.length === 0 && (!layer.extra || process.env['CI'] === 'true')
     if (named || mine.length > 0 || byDefault) choices.push({ layer, files: named ? [] : mine, named })
   }
   return choices.length > 0 ? choices : `no layer has ${files.join(' ')}`
