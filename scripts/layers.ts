@@ -30,7 +30,7 @@ export const LAYERS: readonly Layer[] = [
     name: 'check',
     proves: 'types, lint, format, direction of dependencies, sizes and ports',
     budget: 40,
-    limit: 150,
+    limit: 120,
     checks: [
       node('types', 'scripts/check-types.ts'),
       tool('lint', 'biome', 'lint', '--error-on-warnings', '.'),
@@ -44,7 +44,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'what is pure, parsers, protocol, the contract of every port',
     files: 'test/unit/**/*.test.ts',
     budget: 90,
-    limit: 420,
+    limit: 300,
   },
   {
     name: 'simulation',
@@ -69,7 +69,7 @@ export const LAYERS: readonly Layer[] = [
     files: 'test/kill/**/*.test.ts',
     prepare: [build],
     budget: 90,
-    limit: 240,
+    limit: 150,
     concurrency: 1,
   },
   {
@@ -85,7 +85,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'npm ci and npm run build in a Debian 13 that has nodejs and npm alone',
     files: 'test/clean-root/**/*.test.ts',
     budget: 90,
-    limit: 150,
+    limit: 240,
     root: true,
     extra: true,
   },
@@ -95,7 +95,7 @@ export const LAYERS: readonly Layer[] = [
     files: 'test/vm/**/*.test.ts',
     prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
     budget: 1500,
-    limit: 2700,
+    limit: 1950,
     root: true,
     // Each machine keeps one core busy.
     concurrency: 2,
