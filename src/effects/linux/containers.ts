@@ -69,7 +69,6 @@ async function unmountTarget(system: System, target: string): Promise<void> {
 async function bindRootfs(context: ContainerContext, spec: ContainerSpec, source: string): Promise<string> {
   const { system } = context
   const target = join(at.containerDirectory(context.paths, spec.pool, spec.ctid), 'rootfs')
-  await system.directories({ [target]: 0o755 })
   const present = (await system.mounts()).filter((mount) => mount.target === target)
   const [only] = present
   const right =
@@ -77,6 +76,8 @@ async function bindRootfs(context: ContainerContext, spec: ContainerSpec, source
   if (right && (await system.ownerOf(target)) === (await system.ownerOf(source)) + spec.map.first)
     return target
   for (const _ of present) await system.change({ argv: ['umount', '-l', target] })
+  // Only now: with something mounted on it, it would be the root directory of the container.
+  await system.directories({ [target]: 0o755 })
   const script = join(at.hooksDirectory(context.paths), 'idmap')
   const { first, count } = spec.map
   await system.change({ argv: ['/bin/sh', script, source, String(first), String(count), target] })
@@ -114,7 +115,13 @@ export async function prepareContainer(
     include: context.lxcInclude,
   })
   await system.write(join(home, 'config'), config, 0o644)
-  const written = await system.writeInRootfs(source, 'etc', 'hostname', `${spec.hostname}\n`)
+  const written = await system
+    .writeInRootfs(source, 'etc', 'hostname', `${spec.hostname}\n`)
+    // A full pool keeps no container from starting: LXC sets the name all the same.
+    .catch((error: unknown) => {
+      if (error instanceof HostError && error.code === 'E_NO_SPACE') return { skipped: 'its pool is full' }
+      throw error
+    })
   if (typeof written === 'object')
     context.log(`${spec.pool}:${spec.ctid}: /etc/hostname is left alone, ${written.skipped}`)
 }
