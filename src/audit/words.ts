@@ -66,14 +66,14 @@ function command(data: Record<string, unknown>): string {
 
 const told = (value: unknown): string => (value === null || value === undefined ? '-' : JSON.stringify(value))
 
-function settings({ set, old }: EventData<'CtConfigSet'>): string {
+function settings({ set, old, reverts }: EventData<'CtConfigSet'>): string {
   const { attrs = {}, ...own } = set
   const before = (old['attrs'] ?? {}) as Record<string, unknown>
   const changes = [
     ...Object.entries(own).map(([name, value]) => `${name}: ${told(old[name])} → ${told(value)}`),
     ...Object.entries(attrs).map(([name, value]) => `${name}: ${told(before[name])} → ${told(value)}`),
   ]
-  return `set ${changes.join(', ')}`
+  return `set ${changes.join(', ')}${reverts === undefined ? '' : ` (taking back event ${reverts})`}`
 }
 
 function exited({ target, how }: EventData<'CtExited'>): string {

@@ -88,7 +88,7 @@ export function checkSelection({ command, options }: Invocation): void {
 
 /** Asks on a terminal before something is destroyed; scripts, and --yes, go on unasked. */
 export function confirm({ io, link, options }: Invocation, question: string): void {
-  if (options.flag('yes') || link.isDryRun || !io.isTerminal(0)) return
+  if (!link.asks(options)) return
   if (!/^y(es)?$/i.test(io.ask(`${question} [y/N]: `).trim()))
     throw new CommandError('not confirmed, nothing was done')
 }

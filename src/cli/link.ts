@@ -95,6 +95,21 @@ export class Link {
     return accepted
   }
 
+  /** Whether somebody will be asked before it is done. */
+  asks(options: Options): boolean {
+    return !options.flag('yes') && !this.isDryRun && this.#options.io.isTerminal(0)
+  }
+
+  /** Shows the plan of what is about to be asked for. @throws RpcError when it would be refused */
+  async preview<M extends AcceptedMethod>(method: M, params: MethodInput<M>): Promise<void> {
+    const { io } = this.#options
+    const meta = { ...this.#meta(false), dryRun: true }
+    const { plan }: Accepted = await this.query(method, { ...params, meta })
+    const { printPlan } = await import('./output/plan.ts')
+    // The answer stands on standard output alone.
+    if (plan) printPlan({ ...io, out: io.err }, plan, false)
+  }
+
   /** What the caller says of itself: claims, recorded beside what the kernel says. */
   meta(): Meta {
     return this.#meta(false)

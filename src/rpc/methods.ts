@@ -230,6 +230,9 @@ export const methods = {
     ...meta,
   }),
 
+  /** `SEQ`, `POOL:SEQ`, or the id of an operation. */
+  revert: z.strictObject({ what: z.string().min(1).max(200), force: z.boolean().default(false), ...meta }),
+
   'op.list': z.strictObject({ pools: pools.optional(), all: z.boolean().default(false), ...meta }),
   'op.show': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
   'op.retry': z.strictObject({ op: z.string().min(1).max(100), ...meta }),

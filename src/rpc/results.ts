@@ -304,6 +304,7 @@ export type MethodResults = {
   'event.verify': VerifyRow[]
   /** The newest seq of each pool: notifications follow from there, or from `from`. */
   'event.subscribe': { positions: Record<string, number> }
+  revert: Accepted
   'op.list': OpRow[]
   'op.show': OpRow
   'op.retry': Accepted

@@ -72,6 +72,13 @@ export const MAKERS: Makers = {
     weight: 0.5,
     make: (chance, { doubts }) => ({ op: doubts.length > 0 ? chance.pick(doubts) : UNKNOWN, as: 'done' }),
   },
+  revert: {
+    weight: 0.7,
+    make: (chance, { pools }) => ({
+      what: `${chance.pick(pools)}:${1 + chance.below(300)}`,
+      force: chance.chance(0.5),
+    }),
+  },
   'trash.prune': { weight: 1, make: () => ({}) },
   'pool.export': {
     weight: 1,

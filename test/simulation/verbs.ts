@@ -51,6 +51,16 @@ const frozen = async (world: World): Promise<void> => {
   await running(world)
   await world.must('ct.freeze', { id: 'web' })
 }
+/** What the newest change of a verb's preparation is called; it is prepared before it is asked. */
+let change = ''
+const changed = async (world: World): Promise<void> => {
+  await running(world)
+  const { result } = await world.must('ct.set', {
+    id: 'web',
+    set: { autostart: { priority: 3, delay: 0 }, hostname: 'www' },
+  })
+  change = (result as { position: string }).position
+}
 const trashed = async (world: World): Promise<void> => {
   for (const id of ['old1', 'old2']) {
     await world.must('ct.new', { id, distribution: 'busybox' })
@@ -121,6 +131,14 @@ export const OTHERS: readonly Verb[] = [
     },
     prepare: running,
     lingerMs: 70_000,
+  },
+  {
+    name: 'revert of ct set',
+    method: 'revert',
+    get params() {
+      return { what: change }
+    },
+    prepare: changed,
   },
   { name: 'trash-bin prune', method: 'trash.prune', params: {}, prepare: trashed },
   { name: 'pool install', method: 'pool.install', params: { name: 'tank' }, bare: true },

@@ -8,6 +8,7 @@ import { debug, healthcheck, ping, shutdown } from './host.ts'
 import { monitor } from './monitor.ts'
 import { op } from './op.ts'
 import { pool } from './pool.ts'
+import { revert } from './revert.ts'
 import { completion, genCompletion, genMan, help } from './self.ts'
 import { why } from './why.ts'
 
@@ -25,6 +26,7 @@ export const root: GroupSpec = {
     why,
     event,
     op,
+    revert,
     monitor,
     healthcheck,
     ping,

@@ -33,6 +33,7 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'trash.prune': true,
   'op.retry': true,
   'op.resolve': true,
+  revert: true,
   shutdown: true,
 }
 

@@ -12,6 +12,7 @@ import { historyHandlers } from './history.ts'
 import { hostHandlers } from './host.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
 import { proofHandlers } from './proof.ts'
+import { revertHandlers } from './revert.ts'
 import { sessionHandlers } from './session.ts'
 import { whyHandlers } from './why.ts'
 
@@ -27,6 +28,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...eventHandlers(daemon),
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
+    ...revertHandlers(daemon),
     ...proofHandlers(daemon),
   }
   return Object.fromEntries(

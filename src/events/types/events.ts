@@ -29,6 +29,8 @@ import { failureClassSchema, runEvidence } from './intents.ts'
 const json = z.json()
 const guid = z.string()
 const nothing = z.object({})
+/** Position, in the same log, of the change that this one takes back. */
+const reverts = z.int().min(1).optional()
 
 /** How a pool's previous session ended, judged by its last events and the boot id (DESIGN D10). */
 export const previousSessionSchema = z.enum(['none', 'closed', 'daemon-died', 'host-died'])
@@ -138,6 +140,7 @@ export const eventSchemas = {
       attrs: z.record(z.string(), z.string().nullable()).optional(),
     }),
     old: z.record(z.string(), json),
+    reverts,
   }),
   CtStartRequested: z.object({ run: z.string(), timeoutSeconds: z.int() }),
   CtStopRequested: z.object({ mode: z.enum(['stop', 'shutdown', 'kill']), timeoutSeconds: z.int() }),
@@ -201,6 +204,7 @@ export const eventSchemas = {
       attrs: z.record(z.string(), z.string().nullable()).optional(),
     }),
     old: z.record(z.string(), json),
+    reverts,
   }),
   UserCreated: z.object({
     name: userNameSchema,
@@ -217,9 +221,9 @@ export const eventSchemas = {
     blockSize: z.int().min(65536),
     blockCount: z.int().min(1),
   }),
-  RepositoryAdded: z.object({ name: repositoryNameSchema, url: z.string() }),
-  RepositoryDeleted: z.object({ name: repositoryNameSchema }),
-  RepositorySet: z.object({ name: repositoryNameSchema, enabled: z.boolean() }),
+  RepositoryAdded: z.object({ name: repositoryNameSchema, url: z.string(), reverts }),
+  RepositoryDeleted: z.object({ name: repositoryNameSchema, reverts }),
+  RepositorySet: z.object({ name: repositoryNameSchema, enabled: z.boolean(), reverts }),
   /** An image's dataset `<ds>/image/<key>` with its snapshot `@base` is on the pool. */
   ImageInstalled: z.object({
     key: z.string(),

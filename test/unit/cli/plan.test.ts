@@ -114,3 +114,28 @@ test('plans of several pools are one, refused when one of them is', () => {
   assert.deepEqual(both.refusal, refusal)
   assert.equal(both.effects.length, 1)
 })
+
+test('revert shows its plan on a terminal, asks, and does nothing without a yes', async () => {
+  const seen: boolean[] = []
+  const handlers = {
+    revert: async ({ meta, what, force }: MethodParams<'revert'>) => {
+      assert.equal(what, 'tank:42')
+      assert.equal(force, false)
+      seen.push(meta?.dryRun ?? false)
+      return meta?.dryRun
+        ? planned(plan)
+        : { op: 'OP', result: 'done' as const, position: 'tank:43', warnings: [] }
+    },
+  }
+  const no = await run(['revert', 'tank:42'], handlers, { terminals: [0], answer: 'n' })
+  assert.equal(no.status, 1)
+  assert.match(no.err, /Events that would be appended[\s\S]*not confirmed, nothing was done/)
+  assert.equal(no.out, '')
+  assert.deepEqual(no.asked, ['Do you really wish to take back tank:42? [y/N]: '])
+  assert.deepEqual(seen, [true])
+  const yes = await run(['revert', 'tank:42'], handlers, { terminals: [0], answer: 'y' })
+  assert.equal(yes.status, 0)
+  assert.equal((await run(['revert', '-y', 'tank:42'], handlers, { terminals: [0] })).status, 0)
+  assert.equal((await run(['revert', 'tank:42'], handlers)).status, 0, 'a script is not asked')
+  assert.deepEqual(seen, [true, true, false, false, false])
+})
