@@ -14,6 +14,7 @@
  * **A crash** costs the answer.
  */
 import type { StreamId } from '../events/types/ids.ts'
+import type { LogReader } from '../events/types/query.ts'
 import type { Quarantine, States } from '../machines/fold.ts'
 
 /** One pool at one moment. */
@@ -29,6 +30,9 @@ export type PoolView = {
   readonly states: States
   readonly quarantined: ReadonlyMap<StreamId, Quarantine>
 }
+
+/** A pool at a moment, and its log up to then. */
+export type PoolMoment = PoolView & { readonly log: LogReader }
 
 /** The ctid of a container of this view, by its own id; null when the view does not know it. */
 export const ctidIn = (pool: Pick<PoolView, 'states'>, id: string): string | null =>

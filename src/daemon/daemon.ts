@@ -20,6 +20,7 @@ import { isUninstalled, notFound } from './errors.ts'
 import { HostLog } from './host-log.ts'
 import { namesOf } from './names.ts'
 import { openJournal } from './opening.ts'
+import { Past } from './past.ts'
 import type { UsersWith } from './plan/rehearse.ts'
 import { Pool } from './pool.ts'
 import {
@@ -51,6 +52,7 @@ export class Daemon {
   readonly problems = new Map<string, string>()
   readonly startedAt: number
   readonly hostLog: HostLog
+  readonly past: Past
   #stopSpool: (() => Promise<void>) | null = null
   readonly #users: HostUsers
   /** What is being done to a pool as a whole, by its name. */
@@ -62,6 +64,7 @@ export class Daemon {
   constructor(ports: DaemonPorts) {
     this.ports = ports
     this.hostLog = new HostLog(ports)
+    this.past = new Past(ports.clock, this.pools, (name) => this.pool(name))
     this.startedAt = ports.clock.wall()
     this.#trash = new Trash(this)
     this.#users = new HostUsers(ports, this.pools)

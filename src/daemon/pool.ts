@@ -14,6 +14,7 @@ import type { HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
+import type { LogReader } from '../events/types/query.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { ctIdOf, ctidOf, type Quarantine, type States, streamOfCt } from '../machines/fold.ts'
@@ -98,6 +99,10 @@ export class Pool {
   /** Committed states: what readers see. */
   get states(): States {
     return this.journal.states
+  }
+
+  get log(): LogReader {
+    return this.journal.store
   }
 
   get quarantined(): ReadonlyMap<StreamId, Quarantine> {

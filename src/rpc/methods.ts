@@ -33,6 +33,16 @@ export const metaSchema = z.strictObject({
 })
 const meta = { meta: metaSchema.optional() }
 
+/**
+ * A moment: a position (`SEQ`, `POOL:SEQ`), or a time in ms since the epoch, which means the last event that is not
+ * later. What is read with it is answered as it would have been then.
+ */
+export const atSchema = z.union([
+  z.strictObject({ position: z.string().min(1).max(200) }),
+  z.strictObject({ time: z.int().min(0) }),
+])
+const at = { at: atSchema.optional() }
+
 const stopOptions = {
   mode: z.enum(['stop', 'shutdown', 'kill']).default('stop'),
   timeoutSeconds: seconds.default(300),
@@ -72,8 +82,8 @@ export const methods = {
   ping: z.strictObject({ ...meta }),
   status: z.strictObject({ ...meta }),
 
-  'pool.list': z.strictObject({ names: pools.optional(), ...meta }),
-  'pool.show': z.strictObject({ name: poolNameSchema, ...meta }),
+  'pool.list': z.strictObject({ names: pools.optional(), ...at, ...meta }),
+  'pool.show': z.strictObject({ name: poolNameSchema, ...at, ...meta }),
   'pool.install': z.strictObject({ name: poolNameSchema, dataset: z.string().optional(), ...meta }),
   'pool.uninstall': z.strictObject({ name: poolNameSchema, ...meta }),
   'pool.import': z.strictObject({
@@ -108,9 +118,10 @@ export const methods = {
     distributions: z.array(z.string()).optional(),
     versions: z.array(z.string()).optional(),
     states: z.array(z.string()).optional(),
+    ...at,
     ...meta,
   }),
-  'ct.show': z.strictObject({ id: target, ...meta }),
+  'ct.show': z.strictObject({ id: target, ...at, ...meta }),
   'ct.new': z.strictObject({
     id: ctidSchema,
     pool: poolNameSchema.optional(),
@@ -162,14 +173,25 @@ export const methods = {
     ...meta,
   }),
 
-  'user.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
+  'user.list': z.strictObject({
+    names: z.array(z.string()).optional(),
+    pools: pools.optional(),
+    ...at,
+    ...meta,
+  }),
   'id-range.list': z.strictObject({
     names: z.array(z.string()).optional(),
     pools: pools.optional(),
+    ...at,
     ...meta,
   }),
 
-  'repo.list': z.strictObject({ names: z.array(z.string()).optional(), pools: pools.optional(), ...meta }),
+  'repo.list': z.strictObject({
+    names: z.array(z.string()).optional(),
+    pools: pools.optional(),
+    ...at,
+    ...meta,
+  }),
   'repo.add': z.strictObject({
     name: repositoryNameSchema,
     url: z.string().min(1).max(2000),
@@ -187,7 +209,7 @@ export const methods = {
     ...meta,
   }),
 
-  'trash.list': z.strictObject({ pools: pools.optional(), ...meta }),
+  'trash.list': z.strictObject({ pools: pools.optional(), ...at, ...meta }),
   'trash.prune': z.strictObject({ pools: pools.optional(), ...meta }),
 
   'history.list': z.strictObject({
@@ -223,6 +245,14 @@ export const methods = {
     against: z.array(keptHead).max(100_000).optional(),
     ...meta,
   }),
+  /** What changed between two moments; without `to`, until now. */
+  diff: z.strictObject({
+    pools: pools.optional(),
+    ct: target.optional(),
+    from: atSchema,
+    to: atSchema.optional(),
+    ...meta,
+  }),
   /** Every later event, as notifications; `from` names the last seen seq of each pool, to go on without a gap. */
   'event.subscribe': z.strictObject({
     pools: pools.optional(),
@@ -233,8 +263,13 @@ export const methods = {
   /** `SEQ`, `POOL:SEQ`, or the id of an operation. */
   revert: z.strictObject({ what: z.string().min(1).max(200), force: z.boolean().default(false), ...meta }),
 
-  'op.list': z.strictObject({ pools: pools.optional(), all: z.boolean().default(false), ...meta }),
-  'op.show': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
+  'op.list': z.strictObject({
+    pools: pools.optional(),
+    all: z.boolean().default(false),
+    ...at,
+    ...meta,
+  }),
+  'op.show': z.strictObject({ op: z.string().min(1).max(100), ...at, ...meta }),
   'op.retry': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
   'op.resolve': z.strictObject({
     op: z.string().min(1).max(100),
@@ -250,4 +285,5 @@ export const methods = {
 export type MethodName = keyof typeof methods
 export type MethodInput<M extends MethodName> = z.input<(typeof methods)[M]>
 export type MethodParams<M extends MethodName> = z.output<(typeof methods)[M]>
+export type At = z.infer<typeof atSchema>
 export type Meta = z.infer<typeof metaSchema>

@@ -53,10 +53,11 @@ export type PoolRow = {
   running: number
   parallel_start: number
   parallel_stop: number
-  /** ok, suspended, read-only, degraded */
-  log: string
+  /** ok, suspended, read-only, degraded; measured, so null of the past */
+  log: string | null
   log_head: string
-  health: string
+  /** Measured, so null of the past. */
+  health: string | null
   problem: string | null
   attrs: Record<string, string>
 }
@@ -199,6 +200,33 @@ export type OpRow = {
   problem: string | null
 }
 
+export type DiffEntity = 'pool' | 'container' | 'user' | 'id-range' | 'repository' | 'image' | 'trash'
+
+/** One property that differs; without a property, an entity that came or went. */
+export type DiffChange = {
+  entity: DiffEntity
+  name: string
+  /** A container's own id; of all else its name. */
+  key: string
+  change: 'added' | 'removed' | 'changed'
+  property: string | null
+  before: string | null
+  after: string | null
+  /** The event responsible; null when no event tells. */
+  position: string | null
+  time: number | null
+  actor: string | null
+  command: string | null
+}
+
+export type DiffReport = {
+  pool: string
+  /** seq 0 is before the log began. */
+  from: { seq: number; time: number | null }
+  to: { seq: number; time: number | null }
+  changes: DiffChange[]
+}
+
 export type VerifyRow = {
   pool: string
   /** lost: its end is missing, or it is an older copy; replaced: it is another log than the one that was anchored */
@@ -302,6 +330,7 @@ export type MethodResults = {
   'event.list': EventRow[]
   'event.show': EventRow
   'event.verify': VerifyRow[]
+  diff: DiffReport[]
   /** The newest seq of each pool: notifications follow from there, or from `from`. */
   'event.subscribe': { positions: Record<string, number> }
   revert: Accepted

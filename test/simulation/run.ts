@@ -28,10 +28,10 @@ const { values } = parseArgs({
 type Tally = Counts & { failed: string[] }
 const NEVER: Pick<Storm, 'story' | 'wrong'> = { story: [], wrong: [] }
 const keep = values.keep?.split(',').map(Number)
-const nothing = (): Tally => ({ commands: 0, crashes: 0, faults: 0, checks: 0, failed: [] })
+const nothing = (): Tally => ({ commands: 0, crashes: 0, faults: 0, checks: 0, moments: 0, failed: [] })
 
 function add(to: Tally, from: Tally): void {
-  for (const name of ['commands', 'crashes', 'faults', 'checks'] as const) to[name] += from[name]
+  for (const name of ['commands', 'crashes', 'faults', 'checks', 'moments'] as const) to[name] += from[name]
   to.failed.push(...from.failed)
 }
 
@@ -95,10 +95,12 @@ if (jobs === 0) {
     jobs === 1 ? [lives(first, count)] : parts.map((size, i) => child(first + BigInt(i * share), size))
   const total = nothing()
   for (const tally of await Promise.all(work)) add(total, tally)
-  const { commands, crashes, faults, checks, failed } = total
+  const { commands, crashes, faults, checks, moments, failed } = total
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   const which = failed.length > 0 ? `: ${failed.slice(0, 20).join(' ')}` : ''
   console.log(`\n${count} seeds from ${first}, ${failed.length} failed${which}`)
-  console.log(`${commands} commands, ${crashes} crashes, ${faults} faults, ${checks} checks in ${seconds} s`)
+  console.log(
+    `${commands} commands, ${crashes} crashes, ${faults} faults, ${checks} checks, ${moments} moments compared in ${seconds} s`,
+  )
   process.exitCode = failed.length > 0 ? 1 : 0
 }

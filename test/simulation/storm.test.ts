@@ -6,7 +6,7 @@ import { type Counts, storm } from './storm.ts'
 
 const SEEDS = 200
 const BATCH = 20
-const totals: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0 }
+const totals: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0, moments: 0 }
 
 async function lives(seed: bigint): Promise<void> {
   const { wrong, story, counts } = await storm(seed)
@@ -39,6 +39,8 @@ describe('Whatever happens to a host, it comes to rest with nothing lost, leaked
 })
 
 after(() => {
-  const { commands, crashes, faults, checks } = totals
-  console.log(`${commands} commands, ${crashes} crashes, ${faults} faults, ${checks} checks`)
+  const { commands, crashes, faults, checks, moments } = totals
+  console.log(
+    `${commands} commands, ${crashes} crashes, ${faults} faults, ${checks} checks, ${moments} moments compared`,
+  )
 })

@@ -11,6 +11,7 @@ import type { Pool } from '../../src/daemon/pool.ts'
 import { type Action, type Boundary, NOTHING } from './boundary.ts'
 import { type Command, CTS, command, type Scope } from './commands.ts'
 import { problems } from './invariants.ts'
+import { Memory } from './memory.ts'
 import { Random } from './random.ts'
 import { TAR, tarImage, ZFS, zfsImage } from './verbs.ts'
 import { type Request, World } from './world.ts'
@@ -22,7 +23,7 @@ export type Storm = {
   /** Numbers of the steps that were taken. */
   readonly taken: readonly number[]
 }
-export type Counts = { commands: number; crashes: number; faults: number; checks: number }
+export type Counts = { commands: number; crashes: number; faults: number; checks: number; moments: number }
 
 /** A life that is too short to find anything is prolonged. */
 const LEAST_COMMANDS = 50
@@ -38,8 +39,9 @@ class Weather {
   readonly #world: World
   /** Of the present step: what one step draws changes nothing in the next, so steps can be left out. */
   #chance: Random
-  readonly counts: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0 }
+  readonly counts: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0, moments: 0 }
   readonly wrong: string[] = []
+  readonly memory: Memory
   readonly #acknowledged: { pool: string; op: string; what: string }[] = []
   readonly #open: Request[] = []
   readonly #sessions: string[] = []
@@ -48,6 +50,7 @@ class Weather {
   constructor(world: World, chance: Random) {
     this.#world = world
     this.#chance = chance
+    this.memory = new Memory(world, new Random(world.seed ^ 0x9a57n))
   }
 
   async prepare(): Promise<void> {
@@ -295,8 +298,11 @@ export async function storm(seed: bigint, { steps = 60, keep }: StormOptions = {
       if (weather.wrong.length > 0) break
       taken.push(i)
       await weather.step(own)
+      await weather.memory.look()
     }
     if (weather.wrong.length === 0) await weather.check()
+    if (weather.wrong.length === 0) weather.wrong.push(...(await weather.memory.recall()))
+    weather.counts.moments = weather.memory.compared
   } catch (error) {
     weather.wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }

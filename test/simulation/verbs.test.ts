@@ -29,6 +29,7 @@ const READ_ONLY: readonly MethodName[] = [
   'op.list',
   'op.show',
   'healthcheck',
+  'diff',
   'debug.machine',
 ]
 /** Changes that no effect follows: they end in the commit that begins them, which other verbs crash as well. */

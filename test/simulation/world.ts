@@ -17,6 +17,7 @@
 import { ulids } from '../../src/daemon/adapters/ids.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import { handlers } from '../../src/daemon/handlers/index.ts'
+import type { Pool } from '../../src/daemon/pool.ts'
 import type { DaemonPorts, Logger } from '../../src/daemon/ports.ts'
 import { type Host, HostError } from '../../src/effects/host.ts'
 import { rehearsalOf } from '../../src/effects/linux/rehearsal/index.ts'
@@ -34,6 +35,7 @@ import { type Boundary, diskFault, hostFault, noPlan, type Plan } from './bounda
 import { fakeCall } from './call.ts'
 import { Disks, type DisksCopy } from './disks.ts'
 import { Random } from './random.ts'
+import { Shadow } from './shadow.ts'
 import { drained, type Life, VirtualTime } from './time.ts'
 
 /** A daemon that lives, or lived. */
@@ -279,6 +281,17 @@ export class World {
     this.#stillborn = null
   }
 
+  readonly #shadowed = new WeakSet<Pool>()
+
+  /** Every pool has its shadow from the first moment on that somebody waits. */
+  #shadow(): void {
+    for (const pool of this.#running?.daemon.pools.values() ?? []) {
+      if (this.#shadowed.has(pool) || pool.journal.unavailable !== null) continue
+      this.#shadowed.add(pool)
+      new Shadow(pool, this.disks.named(pool.name), (problem) => this.defects.push(problem))
+    }
+  }
+
   // --- commands ----------------------------------------------------------------------------------------
 
   /** Sends a request and returns at once. */
@@ -329,6 +342,7 @@ export class World {
     const limit = this.time.now + PATIENCE_MS
     for (;;) {
       await drained()
+      this.#shadow()
       if (is() || running === null || running !== this.#running) return
       if (!this.time.wake(limit)) throw new Error(`${complaint} in an hour`)
     }
@@ -348,8 +362,10 @@ export class World {
   /** Lets this much time pass. */
   async pass(ms: number): Promise<void> {
     const until = this.time.now + ms
-    do await drained()
-    while (this.time.wake(until))
+    do {
+      await drained()
+      this.#shadow()
+    } while (this.time.wake(until))
     this.time.now = until
   }
 

@@ -1,5 +1,6 @@
 /** `osctl ct ls` and `ct show`. */
-import { given, poolsOf, printRows, target } from '../invocation.ts'
+import { AT, AT_NOTE, atOf } from '../at.ts'
+import { type Complete, given, type Invocation, poolsOf, printRows, target } from '../invocation.ts'
 import type { Column, TableSpec } from '../output/table.ts'
 import type { CommandSpec } from '../spec.ts'
 import { cgroupFileColumn, USAGE_COLUMNS, withUsage } from '../usage.ts'
@@ -59,6 +60,7 @@ export const ls: CommandSpec = {
   description: [
     'Parameters are those of -L, any attribute vendor:key, and any file of the container cgroup, such as memory.max.',
     'What containers use (memory, cpu_us …) is read on the spot, for running containers only.',
+    AT_NOTE,
   ],
   args: [{ ...CT, optional: true, many: true }],
   table: { ...table, defaults: LIST_DEFAULTS, layout: 'columns', sort: true },
@@ -84,10 +86,12 @@ export const ls: CommandSpec = {
     },
     { long: 'ephemeral', short: 'e', help: 'Only ephemeral containers: there are none' },
     { long: 'persistent', short: 'p', help: 'Only persistent containers: all are' },
+    AT,
   ],
   examples: [
     { command: 'osctl ct ls -S running -s memory', what: 'Running containers by memory' },
     { command: 'osctl ct ls -H -o id,state', what: 'Two columns for a script' },
+    { command: "osctl ct ls --at 'yesterday 14:00'", what: 'As it was then' },
     { command: 'osctl ct ls -o +memory.max,org.example:owner', what: 'With a cgroup file and an attribute' },
   ],
   run: async (invocation) => {
@@ -102,9 +106,10 @@ export const ls: CommandSpec = {
         states: options.list('state'),
       }),
       ...poolsOf(invocation),
+      ...atOf(invocation),
     })
     const onlyEphemeral = options.flag('ephemeral') && !options.flag('persistent')
-    printRows(invocation, onlyEphemeral ? [] : rows, withUsage)
+    printRows(invocation, onlyEphemeral ? [] : rows, usageOf(invocation))
   },
 }
 
@@ -114,7 +119,17 @@ export const show: CommandSpec = {
   summary: 'Show a container',
   args: [CT],
   table: { ...table, defaults: columns.map(({ name }) => name), layout: 'rows' },
-  examples: [{ command: 'osctl ct show -H -o state 101', what: 'Only its state, for a script' }],
-  run: async (invocation) =>
-    printRows(invocation, [await invocation.link.query('ct.show', { id: target(invocation) })], withUsage),
+  description: [AT_NOTE],
+  options: [AT],
+  examples: [
+    { command: 'osctl ct show -H -o state 101', what: 'Only its state, for a script' },
+    { command: 'osctl ct show --at tank:1234 101', what: 'As it was right after the event tank:1234' },
+  ],
+  run: async (invocation) => {
+    const row = await invocation.link.query('ct.show', { id: target(invocation), ...atOf(invocation) })
+    printRows(invocation, [row], usageOf(invocation))
+  },
 }
+
+/** What a container used then, nobody knows. */
+const usageOf = ({ options }: Invocation): Complete | undefined => (options.has('at') ? undefined : withUsage)

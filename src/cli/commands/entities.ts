@@ -1,5 +1,6 @@
 /** `osctl user …`, `id-range …`, `repo …`, `trash-bin …` */
-import { arg, confirm, given, poolOf, poolsOf, printRows, target } from '../invocation.ts'
+import { AT, atOf } from '../at.ts'
+import { arg, confirm, given, type Invocation, poolOf, poolsOf, printRows, target } from '../invocation.ts'
 import type { Column } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec, OptionSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
@@ -11,6 +12,12 @@ const POOLS: OptionSpec = {
   words: 'pool',
   help: 'Of these pools',
 }
+/** Names, pools, and the moment of a list. */
+const filterOf = (invocation: Invocation) => ({
+  ...given({ names: invocation.args.length > 0 ? [...invocation.args] : undefined }),
+  ...poolsOf(invocation),
+  ...atOf(invocation),
+})
 const names = (columns: readonly Column[]): string[] => columns.map(({ name }) => name)
 
 const userColumns: readonly Column[] = [
@@ -37,12 +44,13 @@ const userLs: CommandSpec = {
   },
   options: [
     POOLS,
+    AT,
     { long: 'registered', help: 'Only those that the host knows' },
     { long: 'unregistered', help: 'Only those that it does not' },
   ],
   run: async (invocation) => {
-    const { options, args, link } = invocation
-    const filter = { ...given({ names: args.length > 0 ? [...args] : undefined }), ...poolsOf(invocation) }
+    const { options, link } = invocation
+    const filter = filterOf(invocation)
     const rows = await link.query('user.list', filter)
     const [yes, no] = [options.flag('registered'), options.flag('unregistered')]
     printRows(invocation, yes === no ? rows : rows.filter(({ registered }) => registered === yes))
@@ -67,11 +75,9 @@ const idRangeLs: CommandSpec = {
   description: ['Ranges of user and group ids of the host, of which each container gets blocks of its own.'],
   args: [{ name: 'name', optional: true, many: true }],
   table: { columns: rangeColumns, defaults: names(rangeColumns), layout: 'columns', sort: true },
-  options: [POOLS],
+  options: [POOLS, AT],
   run: async (invocation) => {
-    const { args, link } = invocation
-    const filter = { ...given({ names: args.length > 0 ? [...args] : undefined }), ...poolsOf(invocation) }
-    printRows(invocation, await link.query('id-range.list', filter))
+    printRows(invocation, await invocation.link.query('id-range.list', filterOf(invocation)))
   },
 }
 
@@ -89,11 +95,9 @@ const repoLs: CommandSpec = {
   summary: 'List image repositories',
   args: [{ ...REPO, optional: true, many: true }],
   table: { columns: repoColumns, defaults: names(repoColumns), layout: 'columns', sort: true },
-  options: [POOLS],
+  options: [POOLS, AT],
   run: async (invocation) => {
-    const { args, link } = invocation
-    const filter = { ...given({ names: args.length > 0 ? [...args] : undefined }), ...poolsOf(invocation) }
-    printRows(invocation, await link.query('repo.list', filter))
+    printRows(invocation, await invocation.link.query('repo.list', filterOf(invocation)))
   },
 }
 
@@ -191,8 +195,11 @@ const trashLs: CommandSpec = {
     layout: 'columns',
     sort: true,
   },
-  run: async (invocation) =>
-    printRows(invocation, await invocation.link.query('trash.list', poolsOf(invocation, invocation.args))),
+  options: [AT],
+  run: async (invocation) => {
+    const filter = { ...poolsOf(invocation, invocation.args), ...atOf(invocation) }
+    printRows(invocation, await invocation.link.query('trash.list', filter))
+  },
 }
 
 const trashPrune: CommandSpec = {

@@ -1,6 +1,7 @@
 /** The whole grammar of osctl: every command there is hangs here. */
 import type { GroupSpec } from '../spec.ts'
 import { ct } from './ct.ts'
+import { diff } from './diff.ts'
 import { idRange, repo, trashBin, user } from './entities.ts'
 import { event } from './event.ts'
 import { history } from './history.ts'
@@ -25,6 +26,7 @@ export const root: GroupSpec = {
     history,
     why,
     event,
+    diff,
     op,
     revert,
     monitor,

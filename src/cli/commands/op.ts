@@ -1,6 +1,7 @@
 /** `osctl op …`: what is under way, and how to settle what is in doubt. */
 import type { OpRow } from '../../rpc/results.ts'
 import { formatTime } from '../../rpc/time.ts'
+import { AT, atOf } from '../at.ts'
 import { arg, poolsOf, printJson, printRows } from '../invocation.ts'
 import { type Column, harmless, renderColumns } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec } from '../spec.ts'
@@ -32,13 +33,11 @@ const opLs: CommandSpec = {
     layout: 'columns',
     sort: true,
   },
-  options: [{ long: 'all', short: 'a', help: 'Also those that are over' }],
+  options: [{ long: 'all', short: 'a', help: 'Also those that are over' }, AT],
   run: async (invocation) => {
     const { options, args, link } = invocation
-    printRows(
-      invocation,
-      await link.query('op.list', { all: options.flag('all'), ...poolsOf(invocation, args) }),
-    )
+    const filter = { all: options.flag('all'), ...poolsOf(invocation, args), ...atOf(invocation) }
+    printRows(invocation, await link.query('op.list', filter))
   },
 }
 
@@ -47,8 +46,9 @@ const opShow: CommandSpec = {
   aliases: ['info'],
   summary: 'Show an operation and its steps',
   args: [OP],
+  options: [AT],
   run: async (invocation) => {
-    const row = await invocation.link.query('op.show', { op: arg(invocation, 0) })
+    const row = await invocation.link.query('op.show', { op: arg(invocation, 0), ...atOf(invocation) })
     if (invocation.globals.flag('json')) printJson(invocation.io, row)
     else invocation.io.out(describeOp(row, invocation.globals.flag('parsable')))
   },

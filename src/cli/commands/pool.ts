@@ -1,4 +1,5 @@
 /** `osctl pool …` */
+import { AT, AT_NOTE, atOf } from '../at.ts'
 import { arg, confirm, given, type Invocation, poolsOf, printRows } from '../invocation.ts'
 import type { TableSpec } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec } from '../spec.ts'
@@ -29,7 +30,9 @@ const ls: CommandSpec = {
   name: 'ls',
   aliases: ['list'],
   summary: 'List imported pools',
+  description: [AT_NOTE],
   args: [{ ...POOL, optional: true, many: true }],
+  options: [AT],
   table: {
     columns,
     defaults: ['name', 'dataset', 'state', 'users', 'groups', 'containers'],
@@ -39,7 +42,10 @@ const ls: CommandSpec = {
   examples: [{ command: 'osctl pool ls -o +health,log', what: 'Also show whether pool and log are well' }],
   run: async (invocation) => {
     const { pools } = poolsOf(invocation, invocation.args)
-    printRows(invocation, await invocation.link.query('pool.list', given({ names: pools })))
+    printRows(
+      invocation,
+      await invocation.link.query('pool.list', { ...given({ names: pools }), ...atOf(invocation) }),
+    )
   },
 }
 
@@ -47,11 +53,15 @@ const show: CommandSpec = {
   name: 'show',
   aliases: ['info'],
   summary: 'Show a pool',
+  description: [AT_NOTE],
   args: [POOL],
+  options: [AT],
   table: { columns, defaults: columns.map(({ name }) => name), layout: 'rows' },
   examples: [{ command: 'osctl pool show -H -o state tank', what: 'Only its state, for a script' }],
   run: async (invocation) =>
-    printRows(invocation, [await invocation.link.query('pool.show', { name: arg(invocation, 0) })]),
+    printRows(invocation, [
+      await invocation.link.query('pool.show', { name: arg(invocation, 0), ...atOf(invocation) }),
+    ]),
 }
 
 const install: CommandSpec = {

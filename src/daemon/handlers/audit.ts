@@ -1,17 +1,16 @@
 /** Handlers of `op …`, `monitor`. */
 
-import { ask } from '../../audit/ask.ts'
-import { openOpRow, operation } from '../../audit/operations.ts'
+import { opList, opShow } from '../../audit/answers.ts'
 import { eventRow, eventRows } from '../../audit/read.ts'
 import { ctidIn } from '../../audit/view.ts'
 import { actorName } from '../../events/types/actor.ts'
 import type { Fact } from '../../events/types/events.ts'
 import { ctOfStream, type StreamId } from '../../events/types/ids.ts'
-import { ctidOf, streamOfCt } from '../../machines/fold.ts'
+import { streamOfCt } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Call } from '../../rpc/call.ts'
-import type { Accepted, EventRow, OpRow } from '../../rpc/results.ts'
+import type { Accepted, EventRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { notFound, refused } from '../errors.ts'
 import type { Committed } from '../journal.ts'
@@ -91,15 +90,11 @@ function follow(pool: Pool, after: number, call: Call): void {
 
 export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | 'op.retry' | 'op.resolve'> {
   return {
-    'op.list': async ({ pools, all }) =>
-      (await Promise.all(poolsOf(daemon, pools).map((pool) => operations(pool, all)))).flat(),
-    'op.show': async ({ op }) => {
-      for (const pool of daemon.pools.values()) {
-        const row = await operation(pool, pool.journal.store, op)
-        if (row) return row
-      }
-      throw notFound('E_OP_NOT_FOUND', `operation not found: ${op} (osctl op ls --all shows the recent ones)`)
+    'op.list': async ({ pools, all, at }) => {
+      const moments = await daemon.past.pools(pools, at)
+      return (await Promise.all(moments.map((pool) => opList(pool, all)))).flat()
     },
+    'op.show': async ({ op, at }) => await opShow(await daemon.past.pools(undefined, at), op),
     'op.retry': async ({ op, meta }, call) => {
       const { pool, stream, pending } = doubtful(daemon, op)
       if (meta?.dryRun)
@@ -137,22 +132,6 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
       return { op: params.op, result: 'done', position: null, warnings: [] }
     },
   }
-}
-
-async function operations(pool: Pool, all: boolean): Promise<OpRow[]> {
-  const open = [
-    { target: null, op: pool.journal.states.pool().context.op },
-    ...pool.containers().map((ct) => ({ target: ctidOf(ct), op: ct.context.op })),
-  ].flatMap(({ target, op }) => (op ? [openOpRow(pool, target, op, '-')] : []))
-  if (!all)
-    return await Promise.all(
-      open.map(async (row) => (await operation(pool, pool.journal.store, row.op)) ?? row),
-    )
-  const recent = await ask(pool.journal.store, { types: ['CommandAccepted'], reverse: true, limit: 100 })
-  const rows = await Promise.all(
-    recent.map((event) => operation(pool, pool.journal.store, event.op ?? event.id)),
-  )
-  return rows.filter((row) => row !== null).reverse()
 }
 
 type Doubtful = { pool: Pool; stream: StreamId; pending: PendingIntent }

@@ -1,26 +1,18 @@
 /** Handlers of `ct …`. */
 import { isAbsolute } from 'node:path'
+import { ctList, findCt } from '../../audit/answers.ts'
 import { ctRow } from '../../audit/rows.ts'
 import { type CreateCommand, type CtCommand, decideCt } from '../../machines/decide/container.ts'
 import { ctidOf } from '../../machines/fold.ts'
 import { TRASH_AGE_MS } from '../../machines/pool/context.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta, MethodParams } from '../../rpc/methods.ts'
-import type { Accepted, CtRow } from '../../rpc/results.ts'
+import type { Accepted } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { CallError, invalid, notFound, refused } from '../errors.ts'
 import type { Pool } from '../pool.ts'
 import { findImage } from '../repository.ts'
-import {
-  asked,
-  type HandlersOf,
-  locate,
-  locateCt,
-  newId,
-  poolsOf,
-  refuseWhileStopping,
-  waiting,
-} from './context.ts'
+import { asked, type HandlersOf, locate, locateCt, newId, refuseWhileStopping, waiting } from './context.ts'
 
 /** No limit for the wait is a day: an effect always ends. */
 const LONGEST_START_S = 86_400
@@ -66,9 +58,10 @@ export function ctHandlers(
       return await run(pool, { type, ctid }, type.replace('.', ' '), params, call)
     }
   return {
-    'ct.list': async (params) => list(daemon, params),
-    'ct.show': async ({ id }) => {
-      const { pool, ct } = locateCt(daemon, id)
+    'ct.list': async (params) => ctList(await daemon.past.pools(params.pools, params.at), params),
+    'ct.show': async ({ id, at }) => {
+      const { pool, ct } =
+        at === undefined ? locateCt(daemon, id) : findCt(await daemon.past.pools(undefined, at), id)
       return ctRow(pool, ct)
     },
     'ct.new': async (params, call) => {
@@ -138,23 +131,6 @@ const startTimeout = (wait: number | null): number =>
 
 const withoutWait = <P extends Params>(params: P, wait: number | null): P =>
   wait === 0 ? { ...params, meta: { ...params.meta, noWait: true } } : params
-
-function list(daemon: Daemon, params: MethodParams<'ct.list'>): CtRow[] {
-  const rows = poolsOf(daemon, params.pools).flatMap((pool) => pool.containers().map((ct) => ctRow(pool, ct)))
-  const wanted = (values: readonly string[] | undefined, value: string): boolean =>
-    !values || values.includes(value)
-  const byId = (row: CtRow): boolean =>
-    !params.ids || params.ids.includes(row.id) || params.ids.includes(`${row.pool}:${row.id}`)
-  return rows.filter(
-    (row) =>
-      byId(row) &&
-      wanted(params.users, row.user) &&
-      wanted(params.groups, row.group) &&
-      wanted(params.distributions, row.distribution) &&
-      wanted(params.versions, row.version) &&
-      wanted(params.states, row.state),
-  )
-}
 
 async function creation(daemon: Daemon, pool: Pool, params: MethodParams<'ct.new'>): Promise<CreateCommand> {
   const arch = params.arch ?? 'x86_64'

@@ -6,6 +6,7 @@ import { toCallError } from '../errors.ts'
 import { auditHandlers, opHandlers } from './audit.ts'
 import type { Handle } from './context.ts'
 import { ctHandlers } from './ct.ts'
+import { diffHandlers } from './diff.ts'
 import { withPlan } from './dry-run.ts'
 import { eventHandlers } from './event.ts'
 import { historyHandlers } from './history.ts'
@@ -30,6 +31,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...opHandlers(daemon),
     ...revertHandlers(daemon),
     ...proofHandlers(daemon),
+    ...diffHandlers(daemon),
   }
   return Object.fromEntries(
     Object.entries(all).map(([name, handle]) => [

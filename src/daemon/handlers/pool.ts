@@ -1,5 +1,6 @@
 /** Handlers of `pool …`, `user`, `id-range`, `repo`, `trash-bin`. */
 
+import { onlyNamed, unmeasured } from '../../audit/answers.ts'
 import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../../audit/rows.ts'
 import { decidePool, type PoolCommand } from '../../machines/decide/pool.ts'
 import type { Call } from '../../rpc/call.ts'
@@ -32,8 +33,16 @@ type PoolMethods =
 
 export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
   return {
-    'pool.list': async ({ names }) => await Promise.all(poolsOf(daemon, names).map(measured)),
-    'pool.show': async ({ name }) => await measured(daemon.pool(name)),
+    'pool.list': async ({ names, at }) => {
+      if (at === undefined) return await Promise.all(poolsOf(daemon, names).map(measured))
+      return (await daemon.past.pools(names, at)).map((pool) => poolRow(pool, unmeasured(pool)))
+    },
+    'pool.show': async ({ name, at }) => {
+      if (at === undefined) return await measured(daemon.pool(name))
+      const [pool] = await daemon.past.pools([name], at)
+      if (pool) return poolRow(pool, unmeasured(pool))
+      throw notFound('E_POOL_NOT_FOUND', `pool ${name} had no log at that time`)
+    },
     'pool.install': async (params, call) => {
       refuseWhileStopping(daemon)
       const ask = asked(daemon, call, 'pool install', params)
@@ -114,8 +123,6 @@ type EntityMethods =
   | 'trash.prune'
 
 export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
-  const filtered = <T extends { name: string }>(rows: T[], names: readonly string[] | undefined): T[] =>
-    names && names.length > 0 ? rows.filter((row) => names.includes(row.name)) : rows
   const repository = (target: string) =>
     named(daemon, target, (pool, name) => pool.journal.states.pool().context.repositories[name] !== undefined)
   const toggle =
@@ -131,9 +138,12 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
       )
     }
   return {
-    'user.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(userRows), names),
-    'id-range.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(idRangeRows), names),
-    'repo.list': async ({ names, pools }) => filtered(poolsOf(daemon, pools).flatMap(repoRows), names),
+    'user.list': async ({ names, pools, at }) =>
+      onlyNamed((await daemon.past.pools(pools, at)).flatMap(userRows), names),
+    'id-range.list': async ({ names, pools, at }) =>
+      onlyNamed((await daemon.past.pools(pools, at)).flatMap(idRangeRows), names),
+    'repo.list': async ({ names, pools, at }) =>
+      onlyNamed((await daemon.past.pools(pools, at)).flatMap(repoRows), names),
     'repo.add': async (params, call) => {
       const { name, url } = params
       checkUrl(url)
@@ -156,7 +166,7 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
       const { pool, name } = repository(params.name)
       return await images(daemon, pool, name, params)
     },
-    'trash.list': async ({ pools }) => poolsOf(daemon, pools).flatMap(trashRows),
+    'trash.list': async ({ pools, at }) => (await daemon.past.pools(pools, at)).flatMap(trashRows),
     'trash.prune': async (params, call) => {
       let last = done(null)
       const plans: Plan[] = []

@@ -8,6 +8,7 @@
 import { performance } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
+import type { Place, RawSlice } from '../types/query.ts'
 import type { CachedStates, StateCacheKey } from './cache.ts'
 import { parseBody } from './chain.ts'
 import type { Stamp } from './draft.ts'
@@ -97,6 +98,15 @@ export class WorkerLog implements LogStore {
 
   async query(query: EventQuery): Promise<ReadSlice> {
     return unpacked(await this.#call('query', query))
+  }
+
+  async raw(query: ReadQuery): Promise<RawSlice> {
+    const { bytes, lengths, next } = await this.#call('read', query)
+    return { bodies: cut(bytes, lengths), next }
+  }
+
+  placeOf(seq: number): Promise<Place | null> {
+    return this.#call('placeOf', seq)
   }
 
   async byId(id: string): Promise<StoredEvent | null> {
@@ -259,11 +269,13 @@ const isCommit = (call: CallName): boolean => call === 'append' || call === 'sea
 const closed = (): LogError => new LogError('E_LOG_CLOSED', 'the event log is closed')
 
 function unpacked({ bytes, lengths, next }: PackedSlice): ReadSlice {
-  const events: StoredEvent[] = []
+  return { events: cut(bytes, lengths).map(parseBody), next }
+}
+
+function cut(bytes: Uint8Array, lengths: Uint32Array): Uint8Array[] {
   let at = 0
-  for (const length of lengths) {
-    events.push(parseBody(bytes.subarray(at, at + length)))
+  return Array.from(lengths, (length) => {
     at += length
-  }
-  return { events, next }
+    return bytes.subarray(at - length, at)
+  })
 }

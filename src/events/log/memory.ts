@@ -5,6 +5,7 @@
  * A store whose daemon died never settles a promise again, for nobody is left to hear it.
  */
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
+import type { Place, RawSlice } from '../types/query.ts'
 import { headOf, NO_HASH, parseBody } from './chain.ts'
 import { Draft, KEY_LIFETIME_MS, type Known, type Row, type Stamp, segmentOpened, type Tip } from './draft.ts'
 import { type Fault, type MemoryDisk, MemorySegment, type SyncPoint } from './memory-disk.ts'
@@ -97,6 +98,18 @@ export class MemoryLog implements LogStore {
   async query(query: EventQuery): Promise<ReadSlice> {
     await this.#turn()
     return selectRows(this.#disk, query, this.#tip.seq)
+  }
+
+  async raw(query: ReadQuery): Promise<RawSlice> {
+    const { events, next } = await this.read(query)
+    return { bodies: events.map(({ seq }) => this.#disk.at(seq)?.body ?? Buffer.alloc(0)), next }
+  }
+
+  async placeOf(seq: number): Promise<Place | null> {
+    await this.#turn()
+    const segment = this.#disk.segments.findLast((it) => it.first <= seq)
+    const row = seq > this.#tip.seq ? undefined : this.#disk.at(seq)
+    return segment && row ? { segmentFirst: segment.first, hash: row.hash.toString('hex') } : null
   }
 
   async byId(id: string): Promise<StoredEvent | null> {

@@ -6,6 +6,7 @@
  * wants them: handing over parsed objects would serialise every event twice.
  */
 import type { Head, NewEvent } from '../types/envelope.ts'
+import type { Place } from '../types/query.ts'
 import type { CachedStates, StateCacheKey } from './cache.ts'
 import type { Stamp } from './draft.ts'
 import type {
@@ -40,6 +41,7 @@ export type Calls = {
   append: { args: AppendBatch; result: Appended }
   read: { args: ReadQuery; result: PackedSlice }
   query: { args: EventQuery; result: PackedSlice }
+  placeOf: { args: number; result: Place | null }
   byId: { args: string; result: Uint8Array | null }
   byKey: { args: string; result: Uint8Array | null }
   seal: {

@@ -60,6 +60,7 @@ function handlersOf(data: WorkerData): Handlers {
       const { bodies, next } = await log.queryRaw(query)
       return pack(bodies, next)
     },
+    placeOf: (seq) => log.placeOf(seq),
     byId: (id) => log.bodyById(id),
     byKey: (key) => log.bodyByKey(key),
     seal: async (args) => {

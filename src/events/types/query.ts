@@ -51,13 +51,28 @@ export type EventQuery = {
   readonly limit: number
 }
 
+/** Events as the bytes that the chain hashes. */
+export type RawSlice = { readonly bodies: readonly Uint8Array[]; readonly next: number | null }
+
+/** Where a position lies. */
+export type Place = {
+  /** First position of its segment: folding from there gives the states at any position of the segment. */
+  readonly segmentFirst: number
+  /** SHA-256 of the chain up to and with the event there, as in `Head`. */
+  readonly hash: string
+}
+
 /** What reading a log takes, and no more: whoever has this cannot change anything. */
 export interface LogReader {
   /** For replay: events in the order of their positions. */
   read(query: ReadQuery): Promise<ReadSlice>
   /** For `history` and `event ls`. */
   query(query: EventQuery): Promise<ReadSlice>
+  /** As `read`, unparsed: for who carries a log elsewhere. */
+  raw(query: ReadQuery): Promise<RawSlice>
   byId(id: string): Promise<StoredEvent | null>
+  /** Null when the log has no such position, or not any more. */
+  placeOf(seq: number): Promise<Place | null>
   head(): Head
 }
 

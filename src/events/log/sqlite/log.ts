@@ -11,6 +11,7 @@
  */
 import { tmpdir } from 'node:os'
 import type { Head, NewEvent, StoredEvent } from '../../types/envelope.ts'
+import type { Place } from '../../types/query.ts'
 import { headOf, parseBody } from '../chain.ts'
 import { Draft, type Known, type Row, type Stamp, segmentOpened } from '../draft.ts'
 import {
@@ -92,6 +93,14 @@ export class SqliteLog implements LogStore {
 
   queryRaw(query: EventQuery): Promise<Slice> {
     return this.#sliced((opened, deadline) => opened.reader.query(query, opened.tip.seq, deadline))
+  }
+
+  raw(query: ReadQuery): Promise<Slice> {
+    return this.readRaw(query)
+  }
+
+  placeOf(seq: number): Promise<Place | null> {
+    return this.#sliced(({ reader, tip }) => reader.placeOf(seq, tip.seq))
   }
 
   async byId(id: string): Promise<StoredEvent | null> {

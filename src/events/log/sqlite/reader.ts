@@ -1,6 +1,7 @@
 /**
  * Reading across the row of segments as if it were one log.
  */
+import type { Place } from '../../types/query.ts'
 import { KEY_LIFETIME_MS, type Known } from '../draft.ts'
 import { type EventQuery, LogError, type ReadQuery } from '../store.ts'
 import { isPlaced, type Placed } from './catalog.ts'
@@ -39,6 +40,12 @@ export class Reader {
   at(seq: number, head: number): RawEvent | undefined {
     if (seq > head) return undefined
     return this.#holding(seq)?.segment.at(seq)
+  }
+
+  placeOf(seq: number, head: number): Place | null {
+    const segment = seq > head ? undefined : this.#holding(seq)?.segment
+    const row = segment?.at(seq)
+    return segment && row ? { segmentFirst: segment.first, hash: row.hash.toString('hex') } : null
   }
 
   byId(id: string, head: number): Buffer | null {

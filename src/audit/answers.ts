@@ -1,0 +1,81 @@
+/**
+ * What `ls` and `show` answer, from pools at a moment: live ones, as they were, or out of a file. One place makes them,
+ * so that an answer about the past is the one that was given then.
+ */
+import type { CtState } from '../machines/container/machine.ts'
+import { ctidOf } from '../machines/fold.ts'
+import { RpcError } from '../rpc/errors.ts'
+import type { MethodParams } from '../rpc/methods.ts'
+import type { CtRow, OpRow } from '../rpc/results.ts'
+import { ask } from './ask.ts'
+import { openOpRow, operation } from './operations.ts'
+import { ctRow, type PoolMeasures } from './rows.ts'
+import type { PoolMoment, PoolView } from './view.ts'
+
+const RECENT_OPERATIONS = 100
+
+export function ctList(pools: readonly PoolView[], params: Omit<MethodParams<'ct.list'>, 'pools'>): CtRow[] {
+  const wanted = (values: readonly string[] | undefined, value: string): boolean =>
+    !values || values.includes(value)
+  const byId = (row: CtRow): boolean =>
+    !params.ids || params.ids.includes(row.id) || params.ids.includes(`${row.pool}:${row.id}`)
+  return pools
+    .flatMap((pool) => [...pool.states.cts()].map((ct) => ctRow(pool, ct)))
+    .filter(
+      (row) =>
+        byId(row) &&
+        wanted(params.users, row.user) &&
+        wanted(params.groups, row.group) &&
+        wanted(params.distributions, row.distribution) &&
+        wanted(params.versions, row.version) &&
+        wanted(params.states, row.state),
+    )
+}
+
+/** `id` or `pool:id` among these pools. @throws RpcError E_CT_NOT_FOUND */
+export function findCt<P extends PoolView>(pools: readonly P[], target: string): { pool: P; ct: CtState } {
+  const colon = target.indexOf(':')
+  const ctid = target.slice(colon + 1)
+  for (const pool of pools) {
+    if (colon > 0 && pool.name !== target.slice(0, colon)) continue
+    const ct = pool.states.byCtid(ctid)
+    if (ct) return { pool, ct }
+  }
+  throw new RpcError('container not found', { kind: 'not-found', code: 'E_CT_NOT_FOUND' })
+}
+
+/** What can be told of a pool's measures when nobody can measure: where its log ended. */
+export function unmeasured({ log }: PoolMoment): PoolMeasures {
+  const { seq, hash } = log.head()
+  return { log: null, log_head: `${seq}:${hash.slice(0, 16)}`, health: null, problem: null }
+}
+
+export const onlyNamed = <T extends { name: string }>(
+  rows: readonly T[],
+  names: readonly string[] | undefined,
+): T[] => (names && names.length > 0 ? rows.filter((row) => names.includes(row.name)) : [...rows])
+
+/** Operations that are open, or with `all` also the recent ones. */
+export async function opList(pool: PoolMoment, all: boolean): Promise<OpRow[]> {
+  const open = [
+    { target: null, op: pool.states.pool().context.op },
+    ...[...pool.states.cts()].map((ct) => ({ target: ctidOf(ct), op: ct.context.op })),
+  ].flatMap(({ target, op }) => (op ? [openOpRow(pool, target, op, '-')] : []))
+  if (!all)
+    return await Promise.all(open.map(async (row) => (await operation(pool, pool.log, row.op)) ?? row))
+  const recent = await ask(pool.log, { types: ['CommandAccepted'], reverse: true, limit: RECENT_OPERATIONS })
+  const rows = await Promise.all(recent.map((event) => operation(pool, pool.log, event.op ?? event.id)))
+  return rows.filter((row) => row !== null).reverse()
+}
+
+/** @throws RpcError E_OP_NOT_FOUND */
+export async function opShow(pools: readonly PoolMoment[], op: string): Promise<OpRow> {
+  for (const pool of pools) {
+    const row = await operation(pool, pool.log, op)
+    if (row) return row
+  }
+  throw new RpcError(`operation not found: ${op} (osctl op ls --all shows the recent ones)`, {
+    kind: 'not-found',
+    code: 'E_OP_NOT_FOUND',
+  })
+}
