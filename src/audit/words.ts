@@ -31,6 +31,8 @@ export function inWords(event: Pick<StoredEvent, 'type' | 'data'>): string {
       return 'it was to thaw'
     case 'CtDeleteRequested':
       return 'its deletion began'
+    case 'CtUndeleteRequested':
+      return 'it was to come back from the trash'
     case 'CtExited':
       return exited(event.data as EventData<'CtExited'>)
     case 'AutostartPlanned':

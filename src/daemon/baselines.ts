@@ -14,7 +14,7 @@ export const stateHash = (state: AnyState): string =>
 
 /** Baselines of what is committed, in the order of the streams' creation. */
 export function baselinesOf({ states, versions }: Fold, mint: Minting): NewEvent[] {
-  const streams: StreamId[] = ['pool', ...[...states.cts()].map(streamOfCt)]
+  const streams: StreamId[] = ['pool', ...[...states.kept()].map(streamOfCt)]
   return streams.flatMap((stream) => {
     const state = states.of(stream)
     if (!state) return []

@@ -181,7 +181,7 @@ export class Upkeep {
 }
 
 function cachedStates({ fold, states }: Journal): CachedState[] {
-  const streams: StreamId[] = ['pool', ...[...states.cts()].map(streamOfCt)]
+  const streams: StreamId[] = ['pool', ...[...states.kept()].map(streamOfCt)]
   return streams.flatMap((stream) => {
     const state = states.of(stream)
     return state ? [{ stream, ver: fold.versions.get(stream) ?? 0, state: baselineOf(state) }] : []

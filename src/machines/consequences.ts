@@ -7,7 +7,7 @@ import { ctOfStream, type StreamId } from '../events/types/ids.ts'
 import type { Evidence } from '../events/types/intents.ts'
 import type { CtState } from './container/machine.ts'
 import type { Draft, View } from './draft.ts'
-import { exists } from './life.ts'
+import { exists, lifeOf } from './life.ts'
 import type { PendingIntent } from './operation.ts'
 import type { PoolState } from './pool/machine.ts'
 import type { Seen } from './step.ts'
@@ -31,7 +31,8 @@ export function consequences(
   const ct = before as CtState
   if (settled && pending && !pending.compensates) {
     if (pending.kind === 'dataset.rename') drafts.push(...installed(view, ct, pending, settled.evidence))
-    if (pending.kind === 'dataset.trash') drafts.push(...trashed(ct))
+    if (pending.kind === 'dataset.rename') drafts.push(...restored(ct))
+    if (pending.kind === 'dataset.trash') drafts.push(...trashed(view, ct))
   }
   if (exists(ct) && !exists(after as CtState)) drafts.push(...abandoned(view, ct))
   return drafts
@@ -68,13 +69,27 @@ function installed(view: View, ct: CtState, pending: PendingIntent, evidence: un
   ]
 }
 
-function trashed(ct: CtState): Draft[] {
+function restored(ct: CtState): Draft[] {
+  const { trash } = ct.context
+  if (lifeOf(ct) !== 'undeleting' || trash === null) return []
+  return [{ stream: 'pool', fact: { type: 'TrashRestored', name: trash } }]
+}
+
+function trashed(view: View, ct: CtState): Draft[] {
   const { identity, trash, dataset } = ct.context
   if (!identity || trash === null || dataset === null) return []
+  const user = view.pool().context.users[identity.user]?.madeBy
   return [
     {
       stream: 'pool',
-      fact: { type: 'TrashAdded', name: trash, guid: dataset, ct: identity.id, ctid: identity.ctid },
+      fact: {
+        type: 'TrashAdded',
+        name: trash,
+        guid: dataset,
+        ct: identity.id,
+        ctid: identity.ctid,
+        ...(user === undefined ? {} : { user }),
+      },
     },
   ]
 }

@@ -48,6 +48,12 @@ export class States implements DecideView {
     for (const ct of this.#cts.values()) if (exists(ct)) yield ct
   }
 
+  /** Containers whose state matters: those that exist, and those that may come back from the trash. */
+  *kept(): Iterable<CtState> {
+    const inTrash = new Set(Object.values(this.#pool.context.trash).map(({ ct }) => ct))
+    for (const [id, ct] of this.#cts) if (exists(ct) || inTrash.has(id)) yield ct
+  }
+
   /** Every container that the log still tells of, gone ones included. */
   all(): Iterable<CtState> {
     return this.#cts.values()

@@ -140,6 +140,12 @@ export const methods = {
     ...meta,
   }),
   'ct.delete': z.strictObject({ id: target, force: z.boolean().default(false), ...meta }),
+  'ct.undelete': z.strictObject({
+    /** Name in the trash, the id that it had, or its own id; with `pool:` in front or not. */
+    id: target,
+    asId: ctidSchema.optional(),
+    ...meta,
+  }),
   'ct.start': z.strictObject({ id: target, waitSeconds: seconds.nullable().default(120), ...meta }),
   'ct.stop': z.strictObject({ id: target, ...stopOptions, ...meta }),
   'ct.restart': z.strictObject({

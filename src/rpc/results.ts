@@ -304,6 +304,7 @@ export type MethodResults = {
   'ct.new': Accepted
   'ct.import': Accepted
   'ct.delete': Accepted
+  'ct.undelete': Accepted
   'ct.start': Accepted
   'ct.stop': Accepted
   'ct.restart': Accepted

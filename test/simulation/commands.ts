@@ -53,6 +53,10 @@ export const MAKERS: Makers = {
   'ct.freeze': { weight: 1, make: ct },
   'ct.unfreeze': { weight: 1, make: ct },
   'ct.delete': { weight: 1.5, make: (chance) => ({ ...ct(chance), force: chance.chance(0.6) }) },
+  'ct.undelete': {
+    weight: 1.2,
+    make: (chance) => ({ ...ct(chance), ...(chance.chance(0.5) ? { asId: chance.pick(CTS) } : {}) }),
+  },
   'ct.set': { weight: 1.5, make: (chance) => ({ ...ct(chance), set: setting(chance) }) },
   'ct.exec': { weight: 0.5, make: (chance) => ({ ...ct(chance), program: 'true' }) },
   'ct.attach': { weight: 0.2, make: ct },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { nameOf } from './boundary.ts'
 import { crash, record, waysAt } from './crashes.ts'
-import { CREATIONS, DELETIONS, OTHERS, prepared, RUNS, type Verb } from './verbs.ts'
+import { CREATIONS, DELETIONS, OTHERS, prepared, RESTORATIONS, RUNS, type Verb } from './verbs.ts'
 
 const counts = { boundaries: 0, crashes: 0 }
 
@@ -25,6 +25,7 @@ const groups: readonly (readonly [string, readonly Verb[]])[] = [
   ['A creation', CREATIONS],
   ['A run', RUNS],
   ['A deletion', DELETIONS],
+  ['A restoration', RESTORATIONS],
   ['Another change', OTHERS],
 ]
 

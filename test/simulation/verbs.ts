@@ -121,6 +121,26 @@ export const DELETIONS: readonly Verb[] = [
   },
 ]
 
+const deleted = async (world: World): Promise<void> => {
+  await created(world)
+  await world.must('ct.set', { id: 'web', set: { hostname: 'www' } })
+  await world.must('ct.delete', { id: 'web' })
+}
+const replaced = async (world: World): Promise<void> => {
+  await deleted(world)
+  await world.must('ct.new', { id: 'web', distribution: 'busybox' })
+}
+
+export const RESTORATIONS: readonly Verb[] = [
+  { name: 'ct undelete', method: 'ct.undelete', params: { id: 'web' }, prepare: deleted },
+  {
+    name: 'ct undelete --as-id, its id block taken',
+    method: 'ct.undelete',
+    params: { id: 'web', asId: 'again' },
+    prepare: replaced,
+  },
+]
+
 export const OTHERS: readonly Verb[] = [
   {
     name: 'ct set',
@@ -152,7 +172,7 @@ export const OTHERS: readonly Verb[] = [
   { name: 'repo add', method: 'repo.add', params: { name: 'mine', url: '/usr/images' } },
 ]
 
-export const VERBS: readonly Verb[] = [...CREATIONS, ...RUNS, ...DELETIONS, ...OTHERS]
+export const VERBS: readonly Verb[] = [...CREATIONS, ...RUNS, ...DELETIONS, ...RESTORATIONS, ...OTHERS]
 
 /** A machine with its disks, before any daemon. */
 function machineWithPool(verb: Verb): World {

@@ -5,6 +5,7 @@ import { ls, show } from './ct-list.ts'
 import { freeze, restart, start, stop, unfreeze } from './ct-run.ts'
 import { attach, exec, log } from './ct-session.ts'
 import { set, unset } from './ct-set.ts'
+import { undelete } from './ct-undelete.ts'
 
 export const ct: GroupSpec = {
   name: 'ct',
@@ -14,6 +15,7 @@ export const ct: GroupSpec = {
     create,
     importImage,
     del,
+    undelete,
     ls,
     show,
     start,

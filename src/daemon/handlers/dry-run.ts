@@ -20,6 +20,7 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'ct.new': true,
   'ct.import': true,
   'ct.delete': true,
+  'ct.undelete': true,
   'ct.start': true,
   'ct.stop': true,
   'ct.restart': true,

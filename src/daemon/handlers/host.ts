@@ -83,7 +83,7 @@ async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
   else if (facts.health !== 'ONLINE') say('zpool', pool.name, `health is ${facts.health}`)
   const datasets = new Map((await host.zfs.list(pool.dataset)).map((dataset) => [dataset.name, dataset]))
   for (const ct of pool.containers()) {
-    if (!exists(ct) || lifeOf(ct) === 'creating') continue
+    if (!exists(ct) || ['creating', 'undeleting'].includes(lifeOf(ct))) continue
     const ctid = ctidOf(ct)
     const dataset = datasets.get(`${pool.dataset}/ct/${ctid}`)
     if (!dataset) say('container', ctid, 'its dataset is missing')

@@ -15,6 +15,7 @@ import { entityHandlers, poolHandlers } from './pool.ts'
 import { proofHandlers } from './proof.ts'
 import { revertHandlers } from './revert.ts'
 import { sessionHandlers } from './session.ts'
+import { undeleteHandlers } from './undelete.ts'
 import { whyHandlers } from './why.ts'
 
 export function handlers(daemon: Daemon, pid: number): Handlers {
@@ -30,6 +31,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
     ...revertHandlers(daemon),
+    ...undeleteHandlers(daemon),
     ...proofHandlers(daemon),
     ...diffHandlers(daemon),
   }

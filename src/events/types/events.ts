@@ -153,6 +153,13 @@ export const eventSchemas = {
   CtFreezeRequested: nothing,
   CtThawRequested: nothing,
   CtDeleteRequested: z.object({ trash: z.string(), force: z.boolean() }),
+  /** It comes back from the trash: what it is from now on, and the dataset that it is, by guid. */
+  CtUndeleteRequested: z.object({
+    trash: z.string(),
+    guid,
+    identity: ctIdentitySchema,
+    map: idBlockSchema,
+  }),
   /** The container ended or began to reboot by itself; `how` says who told us. */
   CtExited: z.object({
     run: z.string(),
@@ -213,6 +220,8 @@ export const eventSchemas = {
     map: idBlockSchema,
     /** A user that is not standalone goes with its last container. */
     standalone: z.boolean(),
+    /** The operation that made it. */
+    madeBy: z.string().optional(),
   }),
   UserDeleted: z.object({ name: userNameSchema }),
   IdRangeCreated: z.object({
@@ -237,7 +246,16 @@ export const eventSchemas = {
     sha256: z.string().nullable(),
   }),
   /** A container's dataset lies in the trash under this name, destroyed by guid when its time has come. */
-  TrashAdded: z.object({ name: z.string(), guid, ct: ulidSchema, ctid: ctidSchema }),
+  TrashAdded: z.object({
+    name: z.string(),
+    guid,
+    ct: ulidSchema,
+    ctid: ctidSchema,
+    /** Which operation had made its user. */
+    user: z.string().optional(),
+  }),
+  /** The container that lay there is one again. */
+  TrashRestored: z.object({ name: z.string() }),
   TrashPruneRequested: z.object({ names: z.array(z.string()), why: z.enum(['command', 'age', 'space']) }),
   TrashDestroyed: z.object({ name: z.string() }),
   /** The containers that this import starts, in order. */

@@ -112,6 +112,13 @@ const base = setup({
     lost: assign(({ event }) => ({ ...ENDED, lostAt: of(event, 'CtLost').bootId })),
     lostInReboot: assign({ lostRebooting: true }),
     forget: assign({ dataset: null, run: null }),
+    /** It is in the trash under this name, and published from there as from a staging dataset. */
+    planUndelete: assign(({ event }) => {
+      const { trash, guid, identity, map } = of(event, 'CtUndeleteRequested')
+      return { trash, identity, map, staging: { dataset: `trash/${trash}`, guid } }
+    }),
+    leftInTrash: assign({ staging: null }),
+    takenOutOfTrash: assign({ trash: null }),
     opBegin: assign(({ event }) => ({ op: begin(of(event, 'CommandAccepted')) })),
     opIntend: assign(({ context, event }) => ({ op: intended(context.op, of(event, 'EffectIntended')) })),
     opSucceed: assign(({ context, event }) => ({ op: succeeded(context.op, of(event, 'EffectSucceeded')) })),
@@ -434,8 +441,20 @@ export const containerMachine = createMachine({
             },
           },
         },
-        /** The stream goes on to exist for its history; nothing can happen to the container any more. */
-        gone: {},
+        /** Its dataset comes out of the trash by its guid; if it cannot, the container is as gone as before. */
+        undeleting: {
+          entry: intend('dataset.rename', intents.publish),
+          on: {
+            EffectSucceeded: {
+              guard: 'awaited',
+              target: 'stopped',
+              actions: ['published', 'takenOutOfTrash'],
+            },
+            EffectFailed: { guard: 'awaited', target: 'gone', actions: 'leftInTrash' },
+          },
+        },
+        /** The stream goes on to exist for its history, and for the container if it comes back from the trash. */
+        gone: { on: { CtUndeleteRequested: { target: 'undeleting', actions: 'planUndelete' } } },
       },
     },
     op: {

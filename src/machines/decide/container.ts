@@ -18,6 +18,8 @@ import {
   refuse,
   streamOf,
 } from './decision.ts'
+import { ownUser } from './owner.ts'
+import { decideUndelete, type UndeleteCommand } from './undelete.ts'
 
 export type CreateCommand = {
   readonly type: 'ct.create'
@@ -52,6 +54,7 @@ export type CtCommand =
   | ({ readonly type: 'ct.unfreeze' } & Ref)
   | ({ readonly type: 'ct.set'; readonly set: EventData<'CtConfigSet'>['set'] } & Ref)
   | ({ readonly type: 'ct.delete'; readonly force: boolean } & Ref)
+  | UndeleteCommand
 
 /** @pure */
 export function decideCt(view: DecideView, command: CtCommand, asked: Asked): Decision {
@@ -67,6 +70,7 @@ export function decideCt(view: DecideView, command: CtCommand, asked: Asked): De
     })
   }
   if (command.type === 'ct.create') return create(view, command, asked)
+  if (command.type === 'ct.undelete') return decideUndelete(view, command, asked)
   const ct = view.byCtid(command.ctid)
   if (!ct)
     return refuse('pool', asked, {
@@ -123,7 +127,7 @@ function create(view: DecideView, command: CreateCommand, asked: Asked): Decisio
       message: `container ${pool.context.pool}:${ctid} already exists`,
     })
   }
-  const user = userFor(view, command)
+  const user = userFor(view, command, asked)
   if (!user) {
     const message = 'no free space found (id range default is full; osctl id-range ls shows it)'
     return refuse('pool', asked, { code: 'E_ID_RANGE_FULL', kind: 'refused', message })
@@ -154,6 +158,7 @@ function imageOnPool(view: DecideView, source: ImageSource): ImageSource {
 function userFor(
   view: DecideView,
   command: CreateCommand,
+  { op }: Asked,
 ): { name: string; map: IdBlock; drafts: Draft[] } | null {
   const { context } = view.pool()
   const name = command.user ?? ownUser(view, command.ctid)
@@ -162,21 +167,16 @@ function userFor(
   const free = freeBlock(context, 'default', command.foreignBlocks)
   if (!free) return null
   const { block, map } = free
-  const fact: Fact = { type: 'UserCreated', name, range: 'default', block, map, standalone: false }
+  const fact: Fact = {
+    type: 'UserCreated',
+    name,
+    range: 'default',
+    block,
+    map,
+    standalone: false,
+    madeBy: op,
+  }
   return { name, map, drafts: [{ stream: 'pool', fact }] }
-}
-
-/**
- * Each container has an id block of its own; a user is shared only because the admin named it. So a
- * container gets a user of its name, or that name with a number when another container has that user.
- */
-function ownUser(view: DecideView, ctid: string): string {
-  const { users } = view.pool().context
-  const used = new Set([...view.cts()].filter(exists).map((ct) => ct.context.identity?.user))
-  const isFree = (name: string): boolean => !used.has(name) && (!users[name] || users[name].standalone)
-  let name = ctid
-  for (let n = 2; !isFree(name); n++) name = `${ctid.slice(0, 90)}-${n}`
-  return name
 }
 
 function start(ct: CtState, command: Extract<CtCommand, { type: 'ct.start' }>, asked: Asked): Decision {

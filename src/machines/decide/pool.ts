@@ -79,7 +79,7 @@ export function decidePool(view: DecideView, command: PoolCommand, asked: Asked)
     case 'repo.set':
       return repository(pool, command, asked)
     case 'trash.prune':
-      return prune(pool, command, asked)
+      return prune(view, command, asked)
   }
 }
 
@@ -167,12 +167,17 @@ function repository(
   return gated(pool, asked, { type: 'RepositorySet', name, enabled: command.enabled }, 'the pool is disabled')
 }
 
+/** What is on its way back is left alone. */
 function prune(
-  pool: PoolState,
+  view: DecideView,
   command: Extract<PoolCommand, { type: 'trash.prune' }>,
   asked: Asked,
 ): Decision {
-  const names = [...new Set(command.names)].filter((name) => pool.context.trash[name])
+  const pool = view.pool()
+  const names = [...new Set(command.names)].filter((name) => {
+    const entry = pool.context.trash[name]
+    return entry !== undefined && lifeOf(view.ct(entry.ct)) !== 'undeleting'
+  })
   if (names.length === 0) return noop('pool', asked, 'the trash bin is empty')
   return gated(pool, asked, { type: 'TrashPruneRequested', names, why: command.why }, 'the pool is disabled')
 }

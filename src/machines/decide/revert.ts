@@ -56,6 +56,7 @@ type Setting = { readonly name: string; readonly was: unknown; readonly made: un
 const INSTEAD: Partial<Record<EventType, string>> = {
   CtCreateRequested: 'osctl ct del deletes it',
   CtDeleteRequested: 'osctl ct undelete restores it while it is in the trash',
+  CtUndeleteRequested: 'osctl ct del deletes it again',
   CtStartRequested: 'osctl ct stop stops it',
   CtStopRequested: 'osctl ct start starts it',
   CtRestartRequested: 'what ran is gone',

@@ -9,6 +9,8 @@ export type User = {
   readonly block: number
   readonly map: IdBlock
   readonly standalone: boolean
+  /** The operation that made it: tells it from one of the same name that was made later. */
+  readonly madeBy?: string | undefined
 }
 export type IdRange = { readonly startId: number; readonly blockSize: number; readonly blockCount: number }
 export type Repository = { readonly url: string; readonly enabled: boolean }
@@ -21,6 +23,8 @@ export type TrashEntry = {
   readonly ct: string
   readonly ctid: string
   readonly trashedAt: number
+  /** `madeBy` of its user when it was deleted. */
+  readonly user?: string | undefined
 }
 type Table<T> = Readonly<Record<string, T>>
 
@@ -69,8 +73,9 @@ const without = <T>(table: Table<T>, name: string): Table<T> => {
 export function reduceEntities(c: PoolContext, fact: Seen): Partial<PoolContext> {
   switch (fact.type) {
     case 'UserCreated': {
-      const { name, range, block, map, standalone } = fact
-      return { users: { ...c.users, [name]: { range, block, map, standalone } } }
+      const { name, range, block, map, standalone, madeBy } = fact
+      const user = { range, block, map, standalone, ...(madeBy === undefined ? {} : { madeBy }) }
+      return { users: { ...c.users, [name]: user } }
     }
     case 'UserDeleted':
       return { users: without(c.users, fact.name) }
@@ -87,9 +92,11 @@ export function reduceEntities(c: PoolContext, fact: Seen): Partial<PoolContext>
     case 'ImageInstalled':
       return { images: { ...c.images, [fact.key]: imageOf(fact) } }
     case 'TrashAdded': {
-      const { name, guid, ct, ctid, meta } = fact
-      return { trash: { ...c.trash, [name]: { guid, ct, ctid, trashedAt: meta.t } } }
+      const { name, guid, ct, ctid, user, meta } = fact
+      const entry = { guid, ct, ctid, trashedAt: meta.t, ...(user === undefined ? {} : { user }) }
+      return { trash: { ...c.trash, [name]: entry } }
     }
+    case 'TrashRestored':
     case 'TrashDestroyed':
       return { trash: without(c.trash, fact.name) }
     case 'PoolConfigSet':
@@ -147,6 +154,23 @@ export function freeBlock(
   }
   if (block >= range.blockCount) return null
   return { block, map: { first: range.startId + block * range.blockSize, count: range.blockSize } }
+}
+
+/** A block of a range by its ids, null when it is none of its blocks or somebody has it. @pure */
+export function blockOf(
+  c: PoolContext,
+  rangeName: string,
+  { first, count }: IdBlock,
+  foreign: readonly IdBlock[],
+): { block: number; map: IdBlock } | null {
+  const range = c.idRanges[rangeName]
+  if (!range) return null
+  const block = (first - range.startId) / range.blockSize
+  if (!Number.isInteger(block) || block < 0 || block >= range.blockCount || count !== range.blockSize)
+    return null
+  const taken = [...Object.values(c.users).map(({ map }) => map), ...foreign]
+  const isTaken = taken.some((other) => other.first < first + count && first < other.first + other.count)
+  return isTaken ? null : { block, map: { first, count } }
 }
 
 export const poolIntents = {

@@ -141,6 +141,7 @@ export const poolMachine = createMachine({
             RepositorySet: entity,
             ImageInstalled: entity,
             TrashAdded: entity,
+            TrashRestored: entity,
             TrashDestroyed: entity,
             PoolConfigSet: entity,
             AutostartPlanned: entity,

@@ -20,7 +20,8 @@ export type AnyState = CtState | PoolState
 export type States = Map<StreamId, AnyState>
 
 /** States that wait for nothing, as an admin would say: not the list that `advance` works with. */
-const WAITING = /^(creating|starting|freezing|thawing|stopping|restarting|deleting|installing|uninstalling)/
+const WAITING =
+  /^(creating|starting|freezing|thawing|stopping|restarting|deleting|undeleting|installing|uninstalling)/
 /** Freezes what a state remembers: a machine that changes it in place then throws. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
@@ -117,8 +118,9 @@ function assertOperation(state: AnyState): void {
   const { run, identity, dataset } = state.context
   if (['running', 'rebooting', 'freezing', 'frozen', 'thawing'].includes(life))
     assert.ok(run, `${life} without a run`)
-  if (['absent', 'creating', 'stopped', 'gone'].includes(life)) assert.equal(run, null, `${life} with a run`)
-  if (!['absent', 'creating', 'gone'].includes(life))
+  if (['absent', 'creating', 'undeleting', 'stopped', 'gone'].includes(life))
+    assert.equal(run, null, `${life} with a run`)
+  if (!['absent', 'creating', 'undeleting', 'gone'].includes(life))
     assert.ok(identity && dataset, `${life} without a dataset`)
 }
 
@@ -185,6 +187,9 @@ export function checkPool(pool: PoolState, cts: readonly CtState[]): void {
   }
   for (const [name, entry] of Object.entries(trash)) {
     const ct = cts.find((one) => one.context.identity?.id === entry.ct)
-    assert.ok(ct && lifeOf(ct) === 'gone', `trash holds ${name}, whose container is not gone`)
+    assert.ok(
+      ct && ['gone', 'undeleting'].includes(lifeOf(ct)),
+      `trash holds ${name}, whose container is not gone`,
+    )
   }
 }

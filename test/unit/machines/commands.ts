@@ -116,6 +116,13 @@ export const set = (ctid: string, change: EventData<'CtConfigSet'>['set']): CtCo
 })
 export const remove = (ctid: string, force = false): CtCommand => ({ type: 'ct.delete', ctid, force })
 
+export const undelete = (what: string, as: string | null = null): CtCommand => ({
+  type: 'ct.undelete',
+  what,
+  as,
+  foreignBlocks: [],
+})
+
 export const install: Extract<PoolCommand, { type: 'pool.install' }> = {
   type: 'pool.install',
   pool: 'tank',

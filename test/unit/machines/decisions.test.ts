@@ -20,6 +20,7 @@ import {
   sources,
   start,
   stop,
+  undelete,
   unfreeze,
 } from './commands.ts'
 import { has, runs, type World, world } from './helpers.ts'
@@ -37,6 +38,8 @@ const COMMANDS: readonly [string, Command][] = [
   ['set (no change)', set('web', {})],
   ['del', remove('web')],
   ['del -f', remove('web', true)],
+  ['undelete', undelete('web')],
+  ['undelete --as-id', undelete('web', 'other')],
 ]
 
 const frozen = (w: World): World => {
@@ -79,6 +82,14 @@ const STATES: readonly [string, (w: World) => unknown][] = [
     (w) => {
       has(w, 'web').when(remove('web'))
       w.settle()
+    },
+  ],
+  [
+    'undeleting',
+    (w) => {
+      has(w, 'web').when(remove('web'))
+      w.settle()
+      w.when(undelete('web'))
     },
   ],
   ['stopped, its pool exporting', (w) => has(w, 'web').when(exportPool())],

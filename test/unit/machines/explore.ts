@@ -24,21 +24,22 @@ const stopping = { mode: 'stop', timeoutSeconds: 1 } as const
 const pendingOf = (state: AnyState) => state.context.op?.pending ?? null
 const runOf = (state: AnyState): string => (isPool(state) ? '' : (state.context.run?.name ?? 'run'))
 
+const identity = (ctid: string) => ({
+  id: ulid(2),
+  ctid,
+  user: ctid,
+  group: '/default',
+  distribution: 'debian',
+  version: '13',
+  arch: 'x86_64',
+  initCmd: null,
+})
+
 function created(from: SourceName): Fact {
-  const identity = {
-    id: ulid(2),
-    ctid: 'web',
-    user: 'web',
-    group: '/default',
-    distribution: 'debian',
-    version: '13',
-    arch: 'x86_64',
-    initCmd: null,
-  }
   const settings = { autostart: null, hostname: null, attrs: {} }
   return {
     type: 'CtCreateRequested',
-    identity,
+    identity: identity('web'),
     settings,
     source: sources[from],
     map: { first: 1_000_000, count: 65_536 },
@@ -127,6 +128,13 @@ export const FORMS: readonly Form[] = [
   plain({ type: 'CtFreezeRequested' }),
   plain({ type: 'CtThawRequested' }),
   plain({ type: 'CtDeleteRequested', trash: 'web.x', force: true }),
+  plain({
+    type: 'CtUndeleteRequested',
+    trash: 'web.x',
+    guid: '7',
+    identity: identity('again'),
+    map: { first: 2_000_000, count: 65_536 },
+  }),
   ...ofRun((run) => ({ type: 'CtExited', run, target: 'stop', how: 'hook' }), 'stop'),
   ...ofRun((run) => ({ type: 'CtExited', run, target: 'reboot', how: 'hook' }), 'reboot'),
   ...ofRun((run) => ({ type: 'CtRebooted', run, evidence })),
@@ -160,6 +168,7 @@ export const FORMS: readonly Form[] = [
   plain({ type: 'TrashPruneRequested', names: [], why: 'age' }, 'nothing'),
   plain({ type: 'TrashPruneRequested', names: ['a'], why: 'age' }, 'one'),
   plain({ type: 'TrashPruneRequested', names: ['a', 'b'], why: 'age' }, 'two'),
+  plain({ type: 'TrashRestored', name: 'a' }),
   plain({ type: 'TrashDestroyed', name: 'a' }),
   plain({ type: 'AutostartPlanned', cts: [ulid(2)] }),
   plain({ type: 'SegmentOpened', segment: 1, previous: null }),
@@ -186,7 +195,7 @@ export const missingForms = (): EventType[] => {
 
 const isRequest = (fact: Fact): boolean => fact.type.endsWith('Requested') || fact.type.endsWith('ConfigSet')
 const WAITS =
-  /^(creating|starting|freezing|thawing|stopping|restarting|deleting|installing|uninstalling|exporting)/
+  /^(creating|starting|freezing|thawing|stopping|restarting|deleting|undeleting|installing|uninstalling|exporting)/
 
 let steps = 0
 const taken = (state: AnyState, fact: Fact): Meaning | undefined => {

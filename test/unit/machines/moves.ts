@@ -21,6 +21,7 @@ import {
   start,
   stop,
   ulid,
+  undelete,
   unfreeze,
 } from './commands.ts'
 import { has, type Outcome, opened, ready, runs, type World, world } from './helpers.ts'
@@ -81,8 +82,8 @@ const ctCommand: fc.Arbitrary<Move> = fc.oneof(
     arbitrary: ctid.map((name) => command(`restart ${name}`, (_w, n) => restart(name, `run-${n}`))),
   },
   { weight: 3, arbitrary: ctid.map((name) => command(`kill ${name}`, () => stop(name, 'kill'))) },
-  { weight: 2, arbitrary: ctid.map((name) => command(`freeze ${name}`, () => freeze(name))) },
-  { weight: 3, arbitrary: ctid.map((name) => command(`unfreeze ${name}`, () => unfreeze(name))) },
+  { weight: 4, arbitrary: ctid.map((name) => command(`freeze ${name}`, () => freeze(name))) },
+  { weight: 6, arbitrary: ctid.map((name) => command(`unfreeze ${name}`, () => unfreeze(name))) },
   {
     weight: 2,
     arbitrary: fc
@@ -94,6 +95,12 @@ const ctCommand: fc.Arbitrary<Move> = fc.oneof(
     arbitrary: fc
       .tuple(ctid, fc.boolean())
       .map(([name, force]) => command(`delete ${name} ${force}`, () => remove(name, force))),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(ctid, fc.constantFrom(null, ...CTIDS))
+      .map(([name, as]) => command(`undelete ${name} as ${as}`, () => undelete(name, as))),
   },
 )
 
@@ -223,7 +230,10 @@ export function make(w: World, move: Move, n: number): void {
   }
 }
 
+/** One runs, one is stopped, one lies in the trash. */
 const populated = runs(has(world(), 'b'), 'a')
+has(populated, 'c').when(remove('c'))
+populated.settle()
 
 /** A world after these moves, everything in it settled when asked for. `watch` sees it after each move. */
 export function played(moves: readonly Move[], settle = false, watch: (w: World) => void = () => {}): World {

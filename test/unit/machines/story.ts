@@ -26,6 +26,7 @@ import {
   start,
   stop,
   ulid,
+  undelete,
   unfreeze,
 } from './commands.ts'
 import { fail, opened, ready, World } from './helpers.ts'
@@ -189,7 +190,7 @@ function hostDied(w: World): void {
 
 /** Deleted, pruned, exported, uninstalled. */
 function ended(w: World): void {
-  settled(w, remove('mail'), remove('web', true))
+  settled(w, remove('mail'), undelete('mail', 'post'), remove('post'), remove('web', true))
   const names = Object.keys(w.pool().context.trash)
   w.when(prune(names), { actor: { system: 'trash' } })
   w.settle(({ args }) =>
