@@ -156,12 +156,17 @@ async function evidenceFor(
   stream: StreamId,
   pending: Doubtful['pending'],
 ): Promise<never> {
-  const { probe } = daemon.ports.effects[pending.kind]
-  if (pending.compensates || typeof probe !== 'function') return {} as never
-  const context = pool.engine.context(stream, pending.intent, new AbortController().signal)
+  const { kind, compensates, intent } = pending
+  const { probe } = daemon.ports.effects[kind]
+  if (typeof probe !== 'function') return {} as never
+  const context = pool.engine.context(stream, compensates ?? intent, new AbortController().signal)
   const seen = await probe(pending.args as never, context)
-  if (seen.is !== 'done') {
-    const what = 'why' in seen ? seen.why : 'what' in seen ? seen.what : 'it was not done'
+  // What is undone looks as if it had never begun.
+  const isDone = compensates ? seen.is === 'not-started' : seen.is === 'done'
+  if (compensates && isDone) return {} as never
+  if (!isDone || seen.is !== 'done') {
+    const left = compensates ? `what ${kind} made is still there` : 'it was not done'
+    const what = 'why' in seen ? seen.why : 'what' in seen ? seen.what : left
     throw refused(
       'E_NOT_DONE',
       `cannot be resolved as done: ${what} (op retry runs it again, --as failed gives it up)`,

@@ -1,0 +1,28 @@
+/** An admin's word settles an operation in doubt, where the host does not say otherwise. */
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { NOTHING } from './boundary.ts'
+import { problems } from './invariants.ts'
+import { scene } from './scenes.ts'
+import { TAR } from './verbs.ts'
+
+it('an undo is not resolved as done while what it was to remove is there', async () => {
+  const world = await scene()
+  world.plan = ({ what, phase }) =>
+    phase === 'before' && ['images.unpack', 'zfs.destroy'].includes(what)
+      ? { do: 'error', code: 'E_FAILED', failure: 'permanent' }
+      : NOTHING
+  const { error } = await world.call('ct.import', { file: TAR, id: 'web' })
+  world.plan = () => NOTHING
+  assert.equal(error?.kind, 'in-doubt', error?.message)
+  const op = error?.op ?? ''
+  const refused = await world.call('op.resolve', { op, as: 'done' })
+  assert.equal(refused.error?.code, 'E_NOT_DONE')
+  assert.match(refused.error?.message ?? '', /still there|is not complete/)
+  const [name] = Object.keys(world.machine.state.datasets).filter((dataset) => dataset.includes('/staging/'))
+  assert.ok(name)
+  delete world.machine.state.datasets[name]
+  await world.must('op.resolve', { op, as: 'done' })
+  await world.settle()
+  assert.deepEqual(await problems(world), [])
+})
