@@ -175,8 +175,14 @@ test('it stops cleanly, and stopping it again finds nothing', { skip }, async ()
   await eventually('the hook said so', () => reports.at(-1)?.last === 'stop')
 })
 
-test('a killed monitor is noticed without any hook', { skip }, async () => {
+test('a container keeps the mode of its own root directory over a start', { skip }, async () => {
+  run('chmod', '750', `/${spec.dataset}/private`)
   await start('run2')
+  assert.equal(run('stat', '-c', '%a', `/${spec.dataset}/private`), '750')
+  assert.equal(inside('stat', '-c', '%a', '/'), '750')
+})
+
+test('a killed monitor is noticed without any hook', { skip }, async () => {
   const empty = Promise.withResolvers<void>()
   host.watchRun(spec, () => empty.resolve())
   const cgroup = `/sys/fs/cgroup/osctl/pool.${pool}/group.default/user.hosttest/ct.hosttest/monitor/cgroup.procs`

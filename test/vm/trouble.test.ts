@@ -3,31 +3,46 @@
  * Each is one clear line, and the daemon lives. One machine, a pool for each trouble; the last ones break it.
  */
 import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createDisk, scratch } from './driver.ts'
 import { MINUTE, Scene } from './scene.ts'
 
 const dir = scratch()
-/** Disks that can be pulled: each a device with a name. */
-const pulled = ['wait', 'continue']
+/** Disks that can be pulled, by the failmode of the pool on each: served by a process of their own. */
+const pulled = { wait: '/dev/vdd', continue: '/dev/vde' } as const
+const servers = new Map<string, ChildProcess>()
 let scene: Scene
+
+/** A disk that is there as long as its server lives; then every request to it is an error. */
+async function served(name: string): Promise<string> {
+  const socket = join(dir, `${name}.sock`)
+  const file = createDisk(join(dir, `${name}.img`), 1)
+  const argv = ['--pdeathsig', 'KILL', 'qemu-nbd', '--persistent', '--format=raw', `--socket=${socket}`, file]
+  servers.set(name, spawn('setpriv', argv, { stdio: 'ignore' }))
+  for (let i = 0; !existsSync(socket); i++) {
+    assert.ok(i < 100, 'qemu-nbd does not serve')
+    await sleep(100)
+  }
+  return `driver=nbd,server.type=unix,server.path=${socket}`
+}
+
+async function pull(name: string): Promise<void> {
+  const server = servers.get(name)
+  if (!server) return
+  servers.delete(name)
+  server.kill('SIGKILL')
+  await once(server, 'exit')
+}
 
 before(
   async () => {
-    // At late PCI addresses: the others are named in their order before them.
-    const qemuArgs = pulled.flatMap((name, i) => {
-      const drive = `if=none,id=drive-${name},file=${createDisk(join(dir, `${name}.img`), 1)},format=raw`
-      return [
-        '-drive',
-        drive,
-        '-device',
-        `virtio-blk-pci,drive=drive-${name},id=disk-${name},serial=${name},addr=0x1${'ab'[i]}`,
-      ]
-    })
-    scene = await Scene.boot([3, 0.5], { dir, qemuArgs })
+    const disks = await Promise.all(Object.keys(pulled).map(served))
+    scene = await Scene.boot([3, 0.5], { dir, disks })
     await scene.pool('tank', '/dev/vdb')
     await scene.osctl('ct new --distribution busybox bb')
     await scene.osctl('ct start bb')
@@ -36,22 +51,8 @@ before(
 )
 after(async () => {
   await scene?.[Symbol.asyncDispose]()
+  for (const name of [...servers.keys()]) await pull(name)
 })
-
-/** Takes the disk out of the running machine. */
-async function pull(name: string): Promise<void> {
-  const socket = connect(join(scene.machine.dir, 'qmp.sock'))
-  await once(socket, 'connect')
-  socket.write(`{"execute":"qmp_capabilities"}\n{"execute":"device_del","arguments":{"id":"disk-${name}"}}\n`)
-  await once(socket, 'data')
-  await scene.eventually(`the disk ${name} is gone`, async () => {
-    return (await scene.sh('lsblk -nd -o SERIAL')).split('\n').every((line) => line.trim() !== name)
-  })
-  socket.destroy()
-}
-
-const device = async (name: string): Promise<string> =>
-  await scene.sh(`readlink -f /dev/disk/by-id/virtio-${name}`)
 
 describe('bad input', { timeout: 4 * MINUTE }, () => {
   it('knows no unknown container, and says so in every verb', async () => {
@@ -262,9 +263,9 @@ describe('a host that does not keep its promises', { timeout: 6 * MINUTE }, () =
     assert.match(await scene.osctl('pool show -H -o log tank'), /ok/)
   })
 
-  for (const name of pulled) {
+  for (const [name, device] of Object.entries(pulled)) {
     it(`with failmode=${name}, a disk that is pulled leaves reads, refuses changes, and harms no other pool`, async () => {
-      await scene.pool(name, await device(name), `-o failmode=${name}`)
+      await scene.pool(name, device, `-o failmode=${name}`)
       await scene.osctl(`ct new --pool ${name} --distribution busybox on-${name}`)
       await scene.osctl(`ct start on-${name}`)
       await pull(name)
