@@ -14,12 +14,15 @@ import type { PoolMoment, PoolView } from './view.ts'
 
 const RECENT_OPERATIONS = 100
 
-export function ctList(pools: readonly PoolView[], params: Omit<MethodParams<'ct.list'>, 'pools'>): CtRow[] {
+export function ctList(
+  pools: readonly PoolView[],
+  params: Omit<MethodParams<'ct.list'>, 'pools'>,
+): Partial<CtRow>[] {
   const wanted = (values: readonly string[] | undefined, value: string): boolean =>
     !values || values.includes(value)
   const byId = (row: CtRow): boolean =>
     !params.ids || params.ids.includes(row.id) || params.ids.includes(`${row.pool}:${row.id}`)
-  return pools
+  const rows = pools
     .flatMap((pool) => [...pool.states.cts()].map((ct) => ctRow(pool, ct)))
     .filter(
       (row) =>
@@ -30,7 +33,12 @@ export function ctList(pools: readonly PoolView[], params: Omit<MethodParams<'ct
         wanted(params.versions, row.version) &&
         wanted(params.states, row.state),
     )
+  const { columns } = params
+  return columns === undefined ? rows : rows.map((row) => fieldsOf(row, columns))
 }
+
+const fieldsOf = (row: CtRow, names: readonly string[]): Partial<CtRow> =>
+  Object.fromEntries(names.filter((name) => name in row).map((name) => [name, row[name as keyof CtRow]]))
 
 /** `id` or `pool:id` among these pools. @throws RpcError E_CT_NOT_FOUND */
 export function findCt<P extends PoolView>(pools: readonly P[], target: string): { pool: P; ct: CtState } {

@@ -299,7 +299,8 @@ export type MethodResults = {
   'pool.import': Accepted
   'pool.export': Accepted
   'pool.set': Accepted
-  'ct.list': CtRow[]
+  /** With `columns`, rows of those alone. */
+  'ct.list': Partial<CtRow>[]
   'ct.show': CtRow
   'ct.new': Accepted
   'ct.import': Accepted

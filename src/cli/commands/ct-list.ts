@@ -1,7 +1,7 @@
 /** `osctl ct ls` and `ct show`. */
 import { AT, AT_NOTE, atOf } from '../at.ts'
 import { type Complete, given, type Invocation, poolsOf, printRows, target } from '../invocation.ts'
-import type { Column, TableSpec } from '../output/table.ts'
+import { type Column, selectColumns, type TableSpec } from '../output/table.ts'
 import type { CommandSpec } from '../spec.ts'
 import { cgroupFileColumn, USAGE_COLUMNS, withUsage } from '../usage.ts'
 import { CT } from './ct-arguments.ts'
@@ -104,6 +104,7 @@ export const ls: CommandSpec = {
         distributions: options.list('distribution'),
         versions: options.list('version'),
         states: options.list('state'),
+        columns: fieldsOf(invocation),
       }),
       ...poolsOf(invocation),
       ...atOf(invocation),
@@ -133,3 +134,14 @@ export const show: CommandSpec = {
 
 /** What a container used then, nobody knows. */
 const usageOf = ({ options }: Invocation): Complete | undefined => (options.has('at') ? undefined : withUsage)
+
+/** What the columns that are shown and sorted by are made of; undefined: all, for JSON. */
+function fieldsOf({ command, options, globals }: Invocation): string[] | undefined {
+  if (globals.flag('json') || command.table === undefined) return undefined
+  const shown = selectColumns(command.table, options.text('output')).map(({ name }) => name)
+  const attrs = [...shown, ...(options.list('sort') ?? [])].some((name) => name.includes(':'))
+    ? ['attrs']
+    : []
+  // A client reads from the cgroup of what runs.
+  return [...new Set([...shown, ...(options.list('sort') ?? []), ...attrs, 'init_pid', 'group_path'])]
+}

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { ctList } from '../../../src/audit/answers.ts'
 import { messages } from '../../../src/cli/commands/monitor.ts'
 import { Progress } from '../../../src/cli/progress.ts'
 import { withUsage } from '../../../src/cli/usage.ts'
@@ -50,9 +51,24 @@ test('ct ls passes filters on, and the global pool', async () => {
     },
   }
   await run(['--pool', 'tank', 'ct', 'ls', '-S', 'running,frozen', '-u', 'a', '101'], handlers)
-  assert.deepEqual(seen, { ids: ['101'], states: ['running', 'frozen'], users: ['a'], pools: ['tank'] })
+  const { columns: _, ...filters } = seen ?? {}
+  assert.deepEqual(filters, { ids: ['101'], states: ['running', 'frozen'], users: ['a'], pools: ['tank'] })
   await run(['--pool', 'tank', 'ct', 'ls', '--pool', 'a,b'], handlers)
-  assert.deepEqual(seen, { pools: ['a', 'b'] })
+  assert.deepEqual(seen?.pools, ['a', 'b'])
+})
+
+test('ct ls asks for the fields that it shows or sorts by, and for all of them for JSON', async () => {
+  let seen: MethodParams<'ct.list'> | undefined
+  const handlers = {
+    'ct.list': async (params: MethodParams<'ct.list'>) => {
+      seen = params
+      return ctList([], params)
+    },
+  }
+  await run(['ct', 'ls', '-o', 'id,org.example:owner', '-s', 'state'], handlers)
+  assert.deepEqual(seen?.columns, ['id', 'org.example:owner', 'state', 'attrs', 'init_pid', 'group_path'])
+  await run(['-j', 'ct', 'ls'], handlers)
+  assert.equal(seen?.columns, undefined)
 })
 
 test('-H -o gives bare values, -j all fields, an attribute is a column', async () => {
