@@ -122,6 +122,12 @@ export class Scene implements AsyncDisposable {
     )
   }
 
+  /** All is as it was, once what observed it is gone: helpers' cgroups are removed right after the answer. */
+  async unchanged(pool: string, whole: string): Promise<void> {
+    for (let i = 0; i < 10 && (await this.made(pool)) !== whole; i++) await sleep(500)
+    assert.equal(await this.made(pool), whole, 'nothing half made')
+  }
+
   async eventually(what: string, holds: () => Promise<boolean>, timeoutMs = MINUTE): Promise<void> {
     const deadline = Date.now() + timeoutMs
     while (!(await holds())) {
