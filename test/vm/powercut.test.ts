@@ -90,7 +90,8 @@ function points(): Point[] {
 
 /** Imports the pool of a disk, asks it everything, and lets it go. */
 async function look(on: Machine, device: string, { before }: Point): Promise<void> {
-  await on.succeeds(`zpool import -f -o cachefile=none -d ${device} tank`)
+  // ZFS made partitions on the whole disk that it was given.
+  await on.succeeds(`zpool import -f -o cachefile=none -d ${device}1 tank`)
   await on.succeeds('osctl pool import tank', { timeoutMs: 3 * MINUTE })
   await on.waitUntilSucceeds('osctl op ls -H -o state | { ! grep -q running; }', 3 * MINUTE)
   assert.match(await on.succeeds('osctl event verify --full'), /ok/)
