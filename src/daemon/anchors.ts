@@ -11,11 +11,13 @@
  * A crash between commit and anchor, or between a snapshot and the removal of an old one, costs nothing: the next
  * anchor does both.
  */
-import { type Anchor, type Broken, judge, worst } from '../audit/anchors.ts'
+import { type Anchor, type Broken, judge } from '../audit/anchors.ts'
+import { ask } from '../audit/ask.ts'
 import type { Dataset, Fence } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import type { LogStore } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
+import type { EventData } from '../events/types/events.ts'
 import { headText, parseHead } from '../rpc/heads.ts'
 import type { DaemonPorts } from './ports.ts'
 
@@ -58,8 +60,8 @@ export class Anchors {
     )
   }
 
-  /** Compares an open log with everything that is kept; null when it is the one that was anchored. */
-  async compare(store: LogStore): Promise<Broken | null> {
+  /** Compares an open log with everything that is kept; empty when it is the one that was anchored. */
+  async compare(store: LogStore): Promise<Broken[]> {
     return await compareAll(store, await this.kept())
   }
 
@@ -82,15 +84,26 @@ export class Anchors {
   }
 }
 
-/** Anchors of any origin against one log; the worst of what does not fit. */
-export async function compareAll(store: LogStore, anchors: readonly Anchor[]): Promise<Broken | null> {
+/** Anchors of any origin against one log: those that it does not fit, and that no recovery has given up. */
+export async function compareAll(store: LogStore, anchors: readonly Anchor[]): Promise<Broken[]> {
   const end = store.head()
-  const broken = await Promise.all(
+  const judged = await Promise.all(
     anchors.map(async (anchor) =>
       judge(end, anchor, anchor.seq > end.seq ? null : await store.hashAt(anchor.seq)),
     ),
   )
-  return worst(broken.filter((it) => it !== null))
+  const broken = judged.filter((it) => it !== null)
+  if (broken.length === 0) return []
+  const given = await givenUp(store)
+  return broken.filter(({ anchor }) => !given.has(headText(anchor)))
+}
+
+/** Heads of what was lost and given up by `event recover`. */
+async function givenUp(store: LogStore): Promise<Set<string>> {
+  const recoveries = await ask(store, { types: ['LogRecovered'], limit: 1000, reverse: true })
+  return new Set(
+    recoveries.flatMap(({ data }) => (data as EventData<'LogRecovered'>).lost.map((head) => headText(head))),
+  )
 }
 
 /** Anchors are no effects: nothing of them is in the log, and each may be made again. */

@@ -18,6 +18,7 @@ import { Bus } from './bus.ts'
 import { closePool, type ExportOptions } from './closing.ts'
 import { isUninstalled, notFound } from './errors.ts'
 import { HostLog } from './host-log.ts'
+import { adoptRunning, recoverLog } from './log-recovery.ts'
 import { namesOf } from './names.ts'
 import { openJournal } from './opening.ts'
 import { Past } from './past.ts'
@@ -306,6 +307,26 @@ export class Daemon {
     this.problems.delete(`${name} ids`)
     this.#publishNames()
     return asked.op
+  }
+
+  /**
+   * Goes on with a log that cannot be trusted, and imports its pool anew (log-recovery.ts).
+   * @param from  head that the plan named
+   * @returns the operation; that of an earlier time when the same command was given before
+   */
+  recover(name: string, from: string, asked: Asked): Promise<string | null> {
+    return this.#alone(name, async () => {
+      const damaged = this.pool(name)
+      const known = await this.bus.known(damaged, asked.key, { noWait: false })
+      if (known) return known.op
+      await recoverLog(this.ports, damaged, from, asked)
+      await this.#drop(damaged)
+      await this.#import(name, true, this.asked('boot', 'pool import', { name }))
+      const pool = this.pool(name)
+      await pool.upkeep.anchor().catch((error) => this.#warn(name, error, 'the head could not be anchored'))
+      await adoptRunning(this, pool)
+      return asked.op
+    })
   }
 
   #publishNames(): void {

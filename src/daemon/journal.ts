@@ -43,6 +43,8 @@ const APPEND_ATTEMPTS = 3
 /** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
 export const SUSPENDED_AFTER_US = 5_000_000
 
+const SUSPENDED = 'suspended: its disk does not answer, a commit is pending for more than 5 s'
+
 export class Journal {
   readonly #store: LogStore
   readonly #mint: Minting
@@ -54,6 +56,9 @@ export class Journal {
   #unavailable: string | null = 'the log is not open'
   #suspended = false
   #distrusted: string | null = null
+  #committed: Head | null = null
+  /** Head that was committed and is not in the log any more. */
+  lost: Head | null = null
   readonly stalls = new Stalls()
   #session = 0
   readonly #listeners = new Set<JournalListener>()
@@ -81,9 +86,7 @@ export class Journal {
   get unavailable(): string | null {
     if (this.#distrusted !== null) return this.#distrusted
     if (this.#unavailable !== null) return this.#unavailable
-    return this.#suspended
-      ? 'suspended: its disk does not answer, a commit is pending for more than 5 s'
-      : null
+    return this.#suspended ? SUSPENDED : null
   }
 
   /** This log is not the one that it should be: it is read from now on and never written. */
@@ -100,6 +103,8 @@ export class Journal {
 
   /** Set by the pool: told when the first append of an idle journal is on its way. */
   onBusy: () => void = () => {}
+  /** Set by the pool: told the head that was lost. */
+  onLost: (head: Head) => void = () => {}
 
   head(): Head {
     return this.#store.head()
@@ -236,7 +241,8 @@ export class Journal {
     const landed = this.#flights.add(done)
     if (this.#flights.size === 1) this.onBusy()
     try {
-      const { first } = await done
+      const { first, head } = await done
+      if (head.seq > (this.#committed?.seq ?? 0)) this.#committed = head
       return this.#commit(advanced, first, before)
     } catch (error) {
       return await this.#failed(error, advanced, before)
@@ -319,13 +325,18 @@ export class Journal {
       const opened = await this.#store.open()
       this.#unavailable = opened.readOnly
       this.#mustReopen = false
-      if (opened.head.seq < this.#fold.seq) {
-        this.distrust(`its end is lost: it ends at ${opened.head.seq}, and ${this.#fold.seq} was committed`)
-      }
+      if (this.#committed && opened.head.seq < this.#committed.seq) this.#lose(this.#committed, opened.head)
       await this.#catchUp()
     } catch (error) {
       this.#unavailable = `the log cannot be opened: ${error instanceof Error ? error.message : String(error)}`
     }
+  }
+
+  /** The disk comes back without what it had acknowledged. */
+  #lose(committed: Head, found: Head): void {
+    this.lost = committed
+    this.distrust(`its end is lost: it ends at ${found.seq}, and ${committed.seq} was committed`)
+    this.onLost(committed)
   }
 
   async #catchUp(): Promise<void> {

@@ -3,7 +3,8 @@
  * heads that were kept of it. One that does not fit is read and not written: what it says may not be what happened,
  * and whatever were appended to it would bury the trace (DESIGN D16).
  */
-import { brokenText } from '../audit/anchors.ts'
+import { type Broken, brokenText, worst } from '../audit/anchors.ts'
+import type { OpenedLog } from '../events/log/store.ts'
 import { Anchors } from './anchors.ts'
 import { Journal } from './journal.ts'
 import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
@@ -12,6 +13,10 @@ export type OpenPoolLog = {
   readonly journal: Journal
   readonly cache: StateCache | null
   readonly anchors: Anchors
+  /** What opening it said. */
+  readonly opened: OpenedLog
+  /** Anchors that it does not fit. */
+  readonly broken: readonly Broken[]
 }
 
 /** A journal on the pool's log, folded, and the cache that its folding began with. */
@@ -37,14 +42,21 @@ export async function openJournal(
   const anchors = new Anchors(ports, dataset)
   try {
     const broken = await anchors.compare(store)
-    if (broken) journal.distrust(`${brokenText(broken, store.head())}; ${wayOut(pool)}`)
-    if (broken)
-      ports.logger.error({ pool, ...broken }, `the log is not to be trusted: ${journal.unavailable}`)
-    return { journal, cache, anchors }
+    const why = distrust(opened, broken)
+    if (why !== null) {
+      journal.distrust(`${why}; osctl event recover ${pool} goes on without what is lost`)
+      ports.logger.error({ pool }, `the log is read-only: ${why}`)
+    }
+    return { journal, cache, anchors, opened, broken }
   } catch (error) {
     await Promise.all([journal.close(), cache?.close()])
     throw error
   }
 }
 
-const wayOut = (pool: string): string => `osctl event verify ${pool} shows all that is wrong`
+/** Why a log is not to be written, when that is something to recover from. */
+function distrust({ readOnly, damage, head }: OpenedLog, broken: readonly Broken[]): string | null {
+  if (readOnly !== null) return damage.length > 0 ? readOnly : null
+  const is = worst(broken)
+  return is && brokenText(is, head)
+}

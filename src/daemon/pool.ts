@@ -20,7 +20,6 @@ import type { Asked } from '../machines/decide/decision.ts'
 import { ctIdOf, ctidOf, type Quarantine, type States, streamOfCt } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
-import type { Anchors } from './anchors.ts'
 import { Engine } from './engine.ts'
 import type { Committed, Journal } from './journal.ts'
 import type { OpenPoolLog } from './opening.ts'
@@ -56,7 +55,8 @@ export class Pool {
   readonly journal: Journal
   readonly engine: Engine
   readonly upkeep: Upkeep
-  readonly anchors: Anchors
+  /** What its log was found to be. */
+  readonly found: Pick<OpenPoolLog, 'anchors' | 'opened' | 'broken'>
   readonly #ports: DaemonPorts
   readonly #ends: OperationEnds
   readonly #reports = new Map<string, HookReport>()
@@ -69,12 +69,8 @@ export class Pool {
   #closing = false
 
   /** @param prepared resolves when the host state that every effect relies on (users) is in place */
-  constructor(
-    ports: DaemonPorts,
-    facts: PoolFacts,
-    { journal, cache, anchors }: OpenPoolLog,
-    prepared: () => Promise<void>,
-  ) {
+  constructor(ports: DaemonPorts, facts: PoolFacts, log: OpenPoolLog, prepared: () => Promise<void>) {
+    const { journal, cache, anchors } = log
     this.#ports = ports
     this.name = facts.name
     this.guid = facts.guid
@@ -84,7 +80,7 @@ export class Pool {
     this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => specOf(this, stream), prepared })
     this.#ends = new OperationEnds(journal)
     this.upkeep = new Upkeep(ports, journal, facts.dataset, cache, anchors)
-    this.anchors = anchors
+    this.found = log
     journal.listen((committed) => this.#onCommit(committed))
   }
 

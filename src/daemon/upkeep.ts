@@ -68,6 +68,8 @@ export class Upkeep {
     journal.onBusy = () => {
       if (!this.#watching) this.#quietly('pending commits', () => this.#watchPending())
     }
+    journal.onLost = (head) =>
+      this.#quietly('the lost head could not be anchored', () => anchors.setProperty(head))
     journal.listen(() => this.#onCommit())
   }
 

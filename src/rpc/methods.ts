@@ -261,6 +261,21 @@ export const methods = {
     to: atSchema.optional(),
     ...meta,
   }),
+  'event.segments': z.strictObject({ pools: pools.optional(), ...meta }),
+  /** Sealed segments, oldest first, that meet all of the conditions and are more than a day old. */
+  'event.prunable': z.strictObject({
+    pool: poolNameSchema,
+    keep: z.int().min(0).optional(),
+    beforeTime: z.number().optional(),
+    beforeSeq: z.int().min(1).optional(),
+    ...meta,
+  }),
+  /** Removes all sealed segments up to this one. */
+  'event.prune': z.strictObject({ pool: poolNameSchema, upTo: z.int().min(1), ...meta }),
+  /** What `event.recover` would do, and give up. */
+  'event.recovery': z.strictObject({ pool: poolNameSchema, ...meta }),
+  /** `from`: the head that the plan named; a log that ends elsewhere by now is left alone. */
+  'event.recover': z.strictObject({ pool: poolNameSchema, from: z.string().max(100), ...meta }),
   /** Every later event, as notifications; `from` names the last seen seq of each pool, to go on without a gap. */
   'event.subscribe': z.strictObject({
     pools: pools.optional(),

@@ -1,6 +1,7 @@
 /** What the daemon answers: plain rows, named as the columns of `osctl` are (vpsadminos §2, §3.1). */
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
+import type { RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
 import type { RpcId } from './protocol.ts'
 
 export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
@@ -227,21 +228,6 @@ export type DiffReport = {
   changes: DiffChange[]
 }
 
-export type VerifyRow = {
-  pool: string
-  /** lost: its end is missing, or it is an older copy; replaced: it is another log than the one that was anchored */
-  result: 'ok' | 'damaged' | 'lost' | 'replaced'
-  head: string
-  /** Checked. */
-  events: number
-  segments: number
-  /** Heads kept outside of the log that it was compared with. */
-  anchors: number
-  /** First event that is damaged, missing or another one. */
-  first_bad: number | null
-  problems: string[]
-}
-
 export type HealthRow = { pool: string | null; entity: string; id: string | null; problem: string }
 
 /** What a command that changes something answers with. */
@@ -333,6 +319,11 @@ export type MethodResults = {
   'event.show': EventRow
   'event.verify': VerifyRow[]
   diff: DiffReport[]
+  'event.segments': SegmentRow[]
+  'event.prunable': SegmentRow[]
+  'event.prune': Accepted
+  'event.recovery': RecoveryPlan
+  'event.recover': Accepted
   /** The newest seq of each pool: notifications follow from there, or from `from`. */
   'event.subscribe': { positions: Record<string, number> }
   revert: Accepted

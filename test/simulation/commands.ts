@@ -100,6 +100,12 @@ export const MAKERS: Makers = {
   'repo.delete': { weight: 0.3, make: repository },
   'repo.enable': { weight: 0.3, make: repository },
   'repo.disable': { weight: 0.2, make: repository },
+  // No segment of a storm is a day old: it is refused, or there is nothing to do.
+  'event.prune': {
+    weight: 0.3,
+    make: (chance, { pools }) => ({ pool: chance.pick(pools), upTo: 1 + chance.below(3) }),
+  },
+  'event.segments': { weight: 0.3, make: () => ({}) },
   'ct.list': { weight: 1, make: () => ({}) },
   healthcheck: { weight: 1, make: () => ({}) },
   'history.list': { weight: 1, make: (chance) => ({ failed: chance.chance(0.3) }) },
@@ -111,6 +117,7 @@ export const ELSEWHERE: { readonly [M in MethodName]?: string } = {
   'pool.install': 'each storm begins with it; verbs.ts crashes it at every boundary',
   'pool.uninstall':
     'it ends the pool that the storm is about; uninstall.test.ts crashes it at every boundary',
+  'event.recover': 'it is for a log that lost something; recover.test.ts crashes it at every boundary',
   shutdown: "the daemon's polite end, which ends the story: pools.test.ts",
 }
 

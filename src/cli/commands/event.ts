@@ -5,7 +5,8 @@ import { cloudEvent } from '../output/cloud-events.ts'
 import type { Column } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec, OptionSpec } from '../spec.ts'
 import { ACTOR, CT, conditionsOf, FAILED, limitOption, noteOrder, OP, SINCE, UNTIL } from './conditions.ts'
-import { eventVerify } from './proof.ts'
+import { eventRecover, eventVerify } from './proof.ts'
+import { eventPrune, eventSegments } from './segments.ts'
 
 const POOLS: readonly ArgumentSpec[] = [{ name: 'pool', optional: true, many: true, words: 'pool' }]
 const FORMATS = ['table', 'cloudevents'] as const
@@ -157,5 +158,5 @@ export const event: GroupSpec = {
   name: 'event',
   aliases: ['events'],
   summary: 'The event log',
-  commands: [ls, show, tail, eventVerify],
+  commands: [ls, show, tail, eventVerify, eventSegments, eventPrune, eventRecover],
 }

@@ -1,7 +1,8 @@
-/** `osctl event verify`: is a log whole, and the very one that was kept elsewhere? */
+/** `osctl event verify`, `event recover`: is a log whole, the very one that was kept elsewhere, and if not? */
 import { readFileSync } from 'node:fs'
 import { type KeptHead, parseHead, parseKept } from '../../rpc/heads.ts'
-import { type Invocation, poolsOf, printRows } from '../invocation.ts'
+import type { RecoveryPlan } from '../../rpc/proof.ts'
+import { arg, confirm, type Invocation, poolsOf, printJson, printRows } from '../invocation.ts'
 import { type Column, harmless } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec } from '../spec.ts'
 import { CommandError } from '../usage-error.ts'
@@ -89,4 +90,48 @@ function headsIn(file: string): KeptHead[] {
   const heads = text.split('\n').flatMap((line) => parseKept(line) ?? [])
   if (heads.length === 0) throw new CommandError(`--against ${file}: there is no head in it`)
   return heads
+}
+
+export const eventRecover: CommandSpec = {
+  name: 'recover',
+  summary: 'Go on with a log that is damaged, has lost its end, or is another one',
+  description: [
+    'For a pool that is read-only because of its log. Shows what would be given up, and asks. If the log can be put back whole (zfs list -t snapshot POOL/events), do that instead, and import the pool again.',
+    'A damaged file is kept beside the log that takes its place; what is given up, why, and by whom is recorded in the log. The pool is then imported as after a boot: containers that run although the log does not know it are taken over, and `osctl healthcheck` shows what else differs.',
+  ],
+  args: [{ name: 'pool', words: 'pool' }],
+  options: [{ long: 'yes', short: 'y', help: 'Do not ask' }],
+  examples: [
+    { command: 'osctl event recover tank --dry-run', what: 'Only see what would be given up' },
+    { command: "osctl event recover tank --reason 'disk replaced, ticket 4711'", what: 'Go on, and say why' },
+  ],
+  run: async (invocation) => {
+    const { link, io, globals, options } = invocation
+    const pool = arg(invocation, 0)
+    const plan = await link.query('event.recovery', { pool })
+    if (link.isDryRun && globals.flag('json')) return printJson(io, plan)
+    if (link.isDryRun || !globals.flag('quiet')) (link.isDryRun ? io.out : io.err)(planText(plan))
+    if (link.isDryRun) return
+    if (!options.flag('yes') && !io.isTerminal(0))
+      throw new CommandError('not confirmed, nothing was done (--yes does not ask)')
+    confirm(
+      invocation,
+      `Do you really wish to give this up and go on after event ${plan.from.split(':')[0]}?`,
+    )
+    await link.apply('event.recover', { pool, from: plan.from })
+  },
+}
+
+function planText({ pool, damage, from, lost_from, lost_to, evidence, containers }: RecoveryPlan): string {
+  const end = lost_to === null ? 'on; how many there were nothing tells' : `to ${lost_to} at least`
+  const lines = [
+    `The log of ${pool} cannot be trusted:`,
+    ...damage.map((what) => `  ${harmless(what)}`),
+    `It goes on after event ${from.split(':')[0]}, with ${containers} containers; lost: events from ${lost_from} ${end}.`,
+    evidence === null
+      ? 'Nothing of the log is changed; the loss is recorded in it.'
+      : `The damaged file is kept: ${evidence}`,
+    'What the host shows is then looked at again; osctl healthcheck shows what differs.',
+  ]
+  return `${lines.join('\n')}\n`
 }

@@ -35,6 +35,8 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'op.retry': true,
   'op.resolve': true,
   revert: true,
+  'event.prune': true,
+  'event.recover': 'osctl event recover --dry-run shows its plan',
   shutdown: true,
 }
 

@@ -88,6 +88,7 @@ async function show(daemon: Daemon, position: string): Promise<EventRow> {
     throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq} (the log goes from 1 to ${head})`)
   const { events } = await pool.journal.read({ from: seq, to: seq, limit: 1 })
   const [row] = await eventRows(pool, pool.journal.store, events)
-  if (!row) throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq}`)
+  if (!row)
+    throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq}: it was pruned (osctl event segments)`)
   return row
 }

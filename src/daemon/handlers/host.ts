@@ -82,6 +82,12 @@ async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
   if (!facts) say('zpool', pool.name, 'not imported in ZFS')
   else if (facts.health !== 'ONLINE') say('zpool', pool.name, `health is ${facts.health}`)
   const datasets = new Map((await host.zfs.list(pool.dataset)).map((dataset) => [dataset.name, dataset]))
+  const depth = pool.dataset.split('/').length + 2
+  const known = new Set(pool.containers().map((ct) => `${pool.dataset}/ct/${ctidOf(ct)}`))
+  for (const name of datasets.keys()) {
+    if (name.startsWith(`${pool.dataset}/ct/`) && !known.has(name.split('/').slice(0, depth).join('/')))
+      say('dataset', name, 'belongs to no container of the log')
+  }
   for (const ct of pool.containers()) {
     if (!exists(ct) || ['creating', 'undeleting'].includes(lifeOf(ct))) continue
     const ctid = ctidOf(ct)

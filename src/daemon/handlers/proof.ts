@@ -1,16 +1,40 @@
-/** Handlers of `event verify`: is the log whole, and is it the one that was kept elsewhere? */
+/** Handlers of `event verify` and `event recover`: is the log whole, the one that was kept elsewhere, and if not? */
 import { type Anchor, type Broken, brokenText, firstBad, worst } from '../../audit/anchors.ts'
 import type { Damage, VerifyReport } from '../../events/log/store.ts'
 import type { KeptHead } from '../../rpc/heads.ts'
-import type { VerifyRow } from '../../rpc/results.ts'
+import type { VerifyRow } from '../../rpc/proof.ts'
 import { compareAll } from '../anchors.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
+import { recoveryPlan } from '../log-recovery.ts'
 import type { Pool } from '../pool.ts'
-import { type HandlersOf, poolsOf } from './context.ts'
+import { prune, segmentRows, wouldPrune } from '../segments.ts'
+import { asked, type HandlersOf, poolsOf, refuseWhileStopping, waiting } from './context.ts'
 
-export function proofHandlers(daemon: Daemon): HandlersOf<'event.verify'> {
+type ProofMethods =
+  | 'event.verify'
+  | 'event.segments'
+  | 'event.prunable'
+  | 'event.prune'
+  | 'event.recovery'
+  | 'event.recover'
+
+export function proofHandlers(daemon: Daemon): HandlersOf<ProofMethods> {
   return {
+    'event.segments': async ({ pools }) =>
+      (await Promise.all(poolsOf(daemon, pools).map(segmentRows))).flat(),
+    'event.prunable': async ({ pool, meta: _meta, ...wanted }) => await wouldPrune(daemon.pool(pool), wanted),
+    'event.prune': async (params, call) => {
+      refuseWhileStopping(daemon)
+      const ask = asked(daemon, call, 'event prune', params)
+      return await prune(daemon.bus, daemon.pool(params.pool), params.upTo, ask, waiting(call, params.meta))
+    },
+    'event.recovery': async ({ pool }) => recoveryPlan(daemon.pool(pool)),
+    'event.recover': async (params, call) => {
+      refuseWhileStopping(daemon)
+      const op = await daemon.recover(params.pool, params.from, asked(daemon, call, 'event recover', params))
+      return { op, result: 'done', position: null, warnings: [] }
+    },
     'event.verify': async ({ pools: names, full, against }) => {
       const pools = poolsOf(daemon, names)
       if (pools.length > 1 && against?.some(({ guid }) => guid === undefined)) {
@@ -30,11 +54,9 @@ const isOf = (pool: Pool, { guid }: KeptHead): boolean => guid === undefined || 
 async function verify(pool: Pool, full: boolean, heads: readonly KeptHead[] | null): Promise<VerifyRow> {
   const { store, fold } = pool.journal
   const given = (heads ?? []).filter((head) => isOf(pool, head)).map(anchorOf)
-  const kept = await pool.anchors.kept()
+  const kept = await pool.found.anchors.kept()
   const report = await store.verify({ full })
-  const broken = worst(
-    [await compareAll(store, kept), await compareAll(store, given)].filter((it) => it !== null),
-  )
+  const broken = worst(await compareAll(store, [...kept, ...given]))
   const quarantined = [...fold.quarantined.values()].map(
     ({ stream, seq, why }) => `${stream} is quarantined at ${pool.name}:${seq}: ${why}`,
   )
@@ -44,6 +66,7 @@ async function verify(pool: Pool, full: boolean, heads: readonly KeptHead[] | nu
     head: `${report.head.seq}:${report.head.hash}`,
     events: report.checked,
     segments: report.segments,
+    pruned: report.pruned?.last ?? null,
     anchors: kept.length + given.length,
     first_bad: firstOf(report, broken),
     problems: [

@@ -18,10 +18,12 @@ import {
   type Appended,
   type EventQuery,
   LogError,
+  type LogRecovery,
   type LogStore,
   type OpenedLog,
   type ReadQuery,
   type ReadSlice,
+  type SegmentInfo,
   type VerifyReport,
 } from './store.ts'
 
@@ -135,6 +137,22 @@ export class WorkerLog implements LogStore {
     this.#head = appended.head
     this.#segmentEvents = segmentEvents
     return appended
+  }
+
+  async recover(recovery: LogRecovery): Promise<OpenedLog> {
+    const stamp = this.#options.stamp()
+    const { segmentEvents, ...opened } = await this.#call('recover', { stamp, recovery })
+    this.#head = opened.head
+    this.#segmentEvents = segmentEvents
+    return opened
+  }
+
+  segments(): Promise<SegmentInfo[]> {
+    return this.#call('segments', null)
+  }
+
+  prune(): Promise<number[]> {
+    return this.#call('prune', null)
   }
 
   hashAt(seq: number): Promise<string | null> {

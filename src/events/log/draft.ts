@@ -6,7 +6,9 @@
  * the draft is dropped when it failed. A refused batch leaves the draft as it was.
  */
 import type { NewEvent, StoredEvent } from '../types/envelope.ts'
+import type { EventData } from '../types/events.ts'
 import type { StreamId } from '../types/ids.ts'
+import type { SegmentHead } from '../types/log-events.ts'
 import { chained, placed } from './chain.ts'
 import { type AppendBatch, LogError } from './store.ts'
 
@@ -126,7 +128,20 @@ export type Stamp = { readonly id: string; readonly t: number; readonly m: numbe
 
 export type PreviousSegment = { segment: number; first: number; last: number; head: string }
 
-/** First event of a segment (DESIGN D9). */
-export function segmentOpened(stamp: Stamp, segment: number, previous: PreviousSegment | null): NewEvent {
-  return { stream: 'log', type: 'SegmentOpened', v: 1, ...stamp, data: { segment, previous } }
+/** First event of a segment (DESIGN D9). It says again what was pruned: the event that did may be pruned one day. */
+export function segmentOpened(
+  stamp: Stamp,
+  segment: number,
+  previous: PreviousSegment | null,
+  pruned: SegmentHead | null,
+): NewEvent {
+  const data = { segment, previous, ...(pruned === null ? {} : { pruned }) }
+  return { stream: 'log', type: 'SegmentOpened', v: 1, ...stamp, data }
+}
+
+/** What an event of the stream `log` says was pruned; undefined when it says nothing of it. @pure */
+export function prunedBy({ type, data }: Pick<StoredEvent, 'type' | 'data'>): SegmentHead | null | undefined {
+  if (type === 'SegmentsPruned') return (data as EventData<'SegmentsPruned'>).segments.at(-1) ?? null
+  if (type === 'SegmentOpened') return (data as EventData<'SegmentOpened'>).pruned ?? null
+  return undefined
 }

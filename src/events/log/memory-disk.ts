@@ -39,7 +39,7 @@ export class MemorySegment {
 
 /** Where a store stands when it asks the disk to make something durable. */
 export type SyncPoint = {
-  readonly what: 'create' | 'commit' | 'seal'
+  readonly what: 'create' | 'commit' | 'seal' | 'recover' | 'prune'
   /** Counts the sync points of this disk from 1: with a seed, it names a crash. */
   readonly n: number
   readonly events: number
@@ -63,6 +63,8 @@ export type Fault =
 export class MemoryDisk {
   /** In order; the last one is open. */
   segments: MemorySegment[] = []
+  /** Damaged segments that a recovery took the place of, by its label. */
+  readonly evidence = new Map<string, MemorySegment>()
   /** Rows of the open segment, at its end, that were written and not synced. */
   unsynced = 0
   /** Grows with each crash: a store of an earlier life hangs for ever. */

@@ -2,7 +2,9 @@
 import type { Head, StoredEvent } from '../types/envelope.ts'
 import { answers } from '../types/query.ts'
 import { headOf, linkHash, NO_HASH, parseBody } from './chain.ts'
-import type { MemoryDisk } from './memory-disk.ts'
+import type { Known, Row, Tip } from './draft.ts'
+import type { MemoryDisk, MemorySegment } from './memory-disk.ts'
+import { prunedOf } from './memory-segments.ts'
 import type { Damage, EventQuery, ReadSlice, VerifyReport } from './store.ts'
 
 /** A slice looks at this many rows at most, so that callers meet `next` in the simulator too. */
@@ -41,9 +43,10 @@ export function verifyDisk(disk: MemoryDisk, options: { full: boolean; against?:
     }
   }
   const number = disk.open()?.number ?? 0
-  const fault = options.against ? faultAgainst(disk, options.against, seq) : null
+  const isThere = options.against && options.against.seq > (prunedOf(disk)?.last ?? 0)
+  const fault = isThere && options.against ? faultAgainst(disk, options.against, seq) : null
   if (fault !== null) damage.push({ seq: options.against?.seq ?? null, segment: number, what: fault })
-  return { head: headOf(seq, hash), checked, segments: segments.length, damage }
+  return { head: headOf(seq, hash), checked, segments: segments.length, pruned: prunedOf(disk), damage }
 }
 
 function faultAgainst(disk: MemoryDisk, against: Head, last: number): string | null {
@@ -52,4 +55,42 @@ function faultAgainst(disk: MemoryDisk, against: Head, last: number): string | n
   }
   if (against.seq === 0 || disk.at(against.seq)?.hash.toString('hex') === against.hash) return null
   return `event ${against.seq} is not the one that once stood there`
+}
+
+/** The event with this key: in the open segment at any age, in earlier ones not before `since`. */
+export function findKey(segments: readonly MemorySegment[], key: string, since: number): Row | undefined {
+  const [open, ...sealed] = [...segments].reverse()
+  const young = open?.keys.get(key)
+  if (young) return young
+  return sealed.map((it) => it.keys.get(key)).find((row) => row !== undefined && row.event.t >= since)
+}
+
+export const emptyTip = (): Tip => ({ seq: 0, hash: NO_HASH, session: 0, versions: new Map() })
+
+/** Where the log ends, before its damage if there is any. */
+export function tipOf(disk: MemoryDisk, damagedAt: number | null): Tip {
+  const tip = emptyTip()
+  for (const { event, hash } of disk.rows()) {
+    if (event.seq === damagedAt) break
+    Object.assign(tip, { seq: event.seq, hash, session: event.s })
+    if (event.type === 'SegmentOpened') tip.versions = new Map()
+    tip.versions.set(event.stream, event.ver)
+  }
+  return tip
+}
+
+export function findId(disk: MemoryDisk, id: string): Row | undefined {
+  const seq = disk.segments.map((it) => it.ids.get(id)).find((it) => it !== undefined)
+  return seq === undefined ? undefined : disk.at(seq)
+}
+
+export function knownOf({ segments }: MemoryDisk): Known {
+  return {
+    hasId: (id) => segments.at(-1)?.ids.has(id) ?? false,
+    hasKey: (key, since) => findKey(segments, key, since) !== undefined,
+    endedAt: (stream) => {
+      const rows = segments.slice(0, -1).flatMap((it) => it.rows)
+      return rows.findLast(({ event }) => event.stream === stream)?.event.ver ?? 0
+    },
+  }
 }

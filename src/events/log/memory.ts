@@ -7,18 +7,21 @@
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
 import type { Place, RawSlice } from '../types/query.ts'
 import { headOf, NO_HASH, parseBody } from './chain.ts'
-import { Draft, KEY_LIFETIME_MS, type Known, type Row, type Stamp, segmentOpened, type Tip } from './draft.ts'
+import { Draft, KEY_LIFETIME_MS, type Stamp, segmentOpened, type Tip } from './draft.ts'
 import { type Fault, type MemoryDisk, MemorySegment, type SyncPoint } from './memory-disk.ts'
-import { selectRows, verifyDisk } from './memory-read.ts'
+import { emptyTip, findId, findKey, knownOf, selectRows, tipOf, verifyDisk } from './memory-read.ts'
+import { mended, prunedOf, segmentsOf } from './memory-segments.ts'
 import {
   type AppendBatch,
   type Appended,
   type EventQuery,
   LogError,
+  type LogRecovery,
   type LogStore,
   type OpenedLog,
   type ReadQuery,
   type ReadSlice,
+  type SegmentInfo,
   type VerifyReport,
 } from './store.ts'
 
@@ -71,6 +74,7 @@ export class MemoryLog implements LogStore {
     this.#readOnly = broken ? `damaged at ${broken.seq}: ${broken.what}` : null
     if (this.#disk.isReadOnly) this.#readOnly ??= 'the event log is on a read-only file system'
     this.#tip = tipOf(this.#disk, broken?.seq ?? null)
+    if (this.#readOnly === null) await this.#prune()
     const replayFrom = this.#disk.open()?.first ?? 1
     const head = this.head()
     return {
@@ -114,15 +118,15 @@ export class MemoryLog implements LogStore {
 
   async byId(id: string): Promise<StoredEvent | null> {
     await this.#turn()
-    const seq = this.#disk.segments.map((it) => it.ids.get(id)).find((it) => it !== undefined)
-    return seq === undefined || seq > this.#tip.seq ? null : this.#parsed(this.#disk.at(seq))
+    const row = findId(this.#disk, id)
+    return row && row.event.seq <= this.#tip.seq ? parseBody(row.body) : null
   }
 
   async byKey(key: string): Promise<StoredEvent | null> {
     await this.#turn()
     const last = this.#disk.at(this.#tip.seq)?.event.t ?? 0
     const row = findKey(this.#disk.segments, key, last - KEY_LIFETIME_MS)
-    return row && row.event.seq <= this.#tip.seq ? this.#parsed(row) : null
+    return row && row.event.seq <= this.#tip.seq ? parseBody(row.body) : null
   }
 
   async hashAt(seq: number): Promise<string | null> {
@@ -146,10 +150,10 @@ export class MemoryLog implements LogStore {
     const open = this.#disk.open()
     if (!open) throw new LogError('E_LOG_DAMAGED', 'the event log has no open segment')
     const { seq: last, hash } = this.#tip
-    const draft = new Draft(this.#tip, this.#known())
+    const draft = new Draft(this.#tip, knownOf(this.#disk))
     const previous = { segment: open.number, first: open.first, last, head: hash.toString('hex') }
     const first = draft.add({
-      events: [segmentOpened(this.#stamp(), open.number + 1, previous), ...baselines],
+      events: [segmentOpened(this.#stamp(), open.number + 1, previous, prunedOf(this.#disk)), ...baselines],
       expected,
     })
     const next = new MemorySegment(open.number + 1, first, hash, draft.rows)
@@ -159,6 +163,45 @@ export class MemoryLog implements LogStore {
     draft.applyTo(this.#tip)
     this.#tip.versions = tipOf(this.#disk, null).versions
     return { first, head: this.head() }
+  }
+
+  async recover(recovery: LogRecovery): Promise<OpenedLog> {
+    await this.#turn()
+    const disk = this.#disk
+    const damaged = disk.open()
+    if (this.#readOnly === null || !damaged)
+      throw new LogError('E_LOG_READ_ONLY', 'the event log is not damaged')
+    if (disk.isReadOnly) throw new LogError('E_LOG_READ_ONLY', this.#readOnly)
+    const now = { tip: this.#tip, known: knownOf(disk), stamp: this.#stamp }
+    const segment = mended(disk, damaged, now, recovery)
+    await this.#makeDurable('recover', recovery.events.length, () => {
+      disk.evidence.set(recovery.label, damaged)
+      disk.segments.splice(-1, 1, segment)
+    })
+    this.#isOpen = false
+    disk.isHeld = false
+    return await this.open()
+  }
+
+  async segments(): Promise<SegmentInfo[]> {
+    await this.#turn()
+    return segmentsOf(this.#disk)
+  }
+
+  async prune(): Promise<number[]> {
+    await this.#turn()
+    this.#assertWritable()
+    return await this.#prune()
+  }
+
+  async #prune(): Promise<number[]> {
+    const last = prunedOf(this.#disk)?.segment ?? 0
+    const numbers = this.#disk.segments.flatMap(({ number }) => (number <= last ? [number] : []))
+    if (numbers.length === 0) return []
+    await this.#makeDurable('prune', 0, () => {
+      this.#disk.segments = this.#disk.segments.filter(({ number }) => number > last)
+    })
+    return numbers
   }
 
   async verify(options: { full: boolean; against?: Head }): Promise<VerifyReport> {
@@ -179,7 +222,7 @@ export class MemoryLog implements LogStore {
     if (this.#disk.isReadOnly)
       throw new LogError('E_LOG_READ_ONLY', 'the event log is on a read-only file system')
     const draft = new Draft(emptyTip(), { hasId: () => false, hasKey: () => false, endedAt: () => 0 })
-    draft.add({ events: [segmentOpened(this.#stamp(), 1, null)], expected: {} })
+    draft.add({ events: [segmentOpened(this.#stamp(), 1, null, null)], expected: {} })
     await this.#makeDurable('create', 1, () => {
       this.#disk.segments.push(new MemorySegment(1, 1, NO_HASH, draft.rows))
     })
@@ -198,7 +241,7 @@ export class MemoryLog implements LogStore {
   async #flush(group: Waiting[]): Promise<void> {
     try {
       this.#assertWritable()
-      const draft = new Draft(this.#tip, this.#known())
+      const draft = new Draft(this.#tip, knownOf(this.#disk))
       const settle = group.map((waiting) => plan(draft, waiting))
       if (draft.rows.length > 0) await this.#commit(draft)
       for (const each of settle) each()
@@ -274,10 +317,6 @@ export class MemoryLog implements LogStore {
     return this.#life !== 0 && this.#life !== this.#disk.life
   }
 
-  #parsed(row: Row | undefined): StoredEvent | null {
-    return row ? parseBody(row.body) : null
-  }
-
   #assertOpen(): void {
     if (!this.#isOpen) throw new LogError('E_LOG_CLOSED', 'the event log is closed')
   }
@@ -287,40 +326,6 @@ export class MemoryLog implements LogStore {
     if (this.#poison) throw this.#poison
     if (this.#readOnly !== null) throw new LogError('E_LOG_READ_ONLY', this.#readOnly)
   }
-
-  #known(): Known {
-    const { segments } = this.#disk
-    return {
-      hasId: (id) => segments.at(-1)?.ids.has(id) ?? false,
-      hasKey: (key, since) => findKey(segments, key, since) !== undefined,
-      endedAt: (stream) => {
-        const rows = segments.slice(0, -1).flatMap((it) => it.rows)
-        return rows.findLast(({ event }) => event.stream === stream)?.event.ver ?? 0
-      },
-    }
-  }
-}
-
-/** The event with this key: in the open segment at any age, in earlier ones not before `since`. */
-function findKey(segments: readonly MemorySegment[], key: string, since: number): Row | undefined {
-  const [open, ...sealed] = [...segments].reverse()
-  const young = open?.keys.get(key)
-  if (young) return young
-  return sealed.map((it) => it.keys.get(key)).find((row) => row !== undefined && row.event.t >= since)
-}
-
-const emptyTip = (): Tip => ({ seq: 0, hash: NO_HASH, session: 0, versions: new Map() })
-
-/** Where the log ends, before its damage if there is any. */
-function tipOf(disk: MemoryDisk, damagedAt: number | null): Tip {
-  const tip = emptyTip()
-  for (const { event, hash } of disk.rows()) {
-    if (event.seq === damagedAt) break
-    Object.assign(tip, { seq: event.seq, hash, session: event.s })
-    if (event.type === 'SegmentOpened') tip.versions = new Map()
-    tip.versions.set(event.stream, event.ver)
-  }
-  return tip
 }
 
 function plan(draft: Draft, { batch, resolve, reject }: Waiting): () => void {

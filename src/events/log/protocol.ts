@@ -14,8 +14,10 @@ import type {
   Appended,
   EventQuery,
   LogErrorCode,
+  LogRecovery,
   OpenedLog,
   ReadQuery,
+  SegmentInfo,
   VerifyReport,
 } from './store.ts'
 
@@ -48,6 +50,12 @@ export type Calls = {
     args: { stamp: Stamp; baselines: readonly NewEvent[]; expected: AppendBatch['expected'] }
     result: Appended & { segmentEvents: number }
   }
+  recover: {
+    args: { stamp: Stamp; recovery: LogRecovery }
+    result: OpenedLog & { segmentEvents: number }
+  }
+  segments: { args: null; result: SegmentInfo[] }
+  prune: { args: null; result: number[] }
   hashAt: { args: number; result: string | null }
   verify: { args: { full: boolean; against?: Head }; result: VerifyReport }
   loadStates: { args: Head; result: CachedStates | null }

@@ -15,7 +15,7 @@
  *
  * **Invariants.** Positions are gap-free; an append is all there or not at all; what `append` acknowledged
  * survives a power cut; one writer. A log that is damaged is opened, read-only, with the damage named and
- * what stands before it readable; nothing is repaired or thrown away by opening. A commit that fails has an
+ * what stands before it readable; nothing is repaired or thrown away by opening, and `recover` throws nothing away. A commit that fails has an
  * *unknown* outcome: the store then refuses everything until it is reopened, and the caller looks its
  * events up by id.
  *
@@ -25,6 +25,8 @@
  * - an append, after the sync: they are there; the caller was not told and finds them by id or key.
  * - creating the log: `log.next.db` is left, which means nothing.
  * - sealing: see sqlite/seal.ts, step by step. It opens in the old or in the new segment.
+ * - pruning: the event is there, and opening removes what files are left.
+ * - recovering: see sqlite/recover.ts. It opens damaged as before, or recovered.
  * - closing or a checkpoint: SQLite's own recovery; the WAL still has all of it.
  *
  * **Keys.** An idempotency key is refused while its event stands in the open segment, and for 24 h of event
@@ -34,9 +36,10 @@
  */
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
 import type { StreamId } from '../types/ids.ts'
-import type { LogReader } from '../types/query.ts'
+import type { SegmentHead } from '../types/log-events.ts'
+import type { LogReader, SegmentInfo } from '../types/query.ts'
 
-export type { EventQuery, LogReader, ReadQuery, ReadSlice } from '../types/query.ts'
+export type { EventQuery, LogReader, ReadQuery, ReadSlice, SegmentInfo } from '../types/query.ts'
 
 export type AppendBatch = {
   readonly events: readonly NewEvent[]
@@ -61,10 +64,21 @@ export type OpenedLog = {
   readonly notes: readonly string[]
 }
 
+export type LogRecovery = {
+  /** The damaged file is kept as `log.damaged-<label>.db`, its write-ahead log beside it. */
+  readonly label: string
+  readonly events: readonly NewEvent[]
+  /** What the new segment opens with when nothing of the damaged one can be trusted. */
+  readonly baselines: readonly NewEvent[]
+}
+export const evidenceName = (label: string): string => `log.damaged-${label}.db`
+
 export type VerifyReport = {
   readonly head: Head
   readonly checked: number
   readonly segments: number
+  /** The newest segment that was pruned with all before it; what is left must join it. */
+  readonly pruned: SegmentHead | null
   readonly damage: readonly Damage[]
 }
 
@@ -88,6 +102,20 @@ export interface LogStore extends LogReader {
    * `expected` guards against an append that came between folding the baselines and sealing.
    */
   seal(baselines: readonly NewEvent[], expected?: AppendBatch['expected']): Promise<Appended>
+  /**
+   * Goes on with a log that was opened read-only because it is damaged: its file is kept beside the log, and what
+   * can be trusted of it stands in a new one, followed by these events. Crash-safe: it opens as before, or recovered.
+   * @throws E_LOG_READ_ONLY when it is not damaged, or cannot be written; E_LOG_DAMAGED when nothing can be read
+   */
+  recover(recovery: LogRecovery): Promise<OpenedLog>
+  /** Sealed segments, oldest first. One that cannot be read is known by the segment after it, or left out. */
+  segments(): Promise<SegmentInfo[]>
+  /**
+   * Removes the files of the segments that the log says are pruned: all up to the last of its newest SegmentsPruned.
+   * Idempotent; opening does it as well, so a crash after that event's commit leaves nothing behind for long.
+   * @returns numbers of the segments whose files went
+   */
+  prune(): Promise<number[]>
   /** Number of events in the open segment: the daemon seals at 250,000. */
   segmentEvents(): number
   /** Hash of the event at this position; null where the log has none that can be read. */

@@ -68,6 +68,13 @@ function handlersOf(data: WorkerData): Handlers {
       const appended = await log.seal(args.baselines, args.expected)
       return { ...appended, segmentEvents: log.segmentEvents() }
     },
+    recover: async (args) => {
+      stamp = args.stamp
+      const opened = await log.recover(args.recovery)
+      return { ...opened, segmentEvents: log.segmentEvents() }
+    },
+    segments: () => log.segments(),
+    prune: () => log.prune(),
     hashAt: (seq) => log.hashAt(seq),
     verify: (options) => log.verify(options),
     loadStates: async (head) =>

@@ -25,6 +25,7 @@ import {
   userNameSchema,
 } from './ids.ts'
 import { failureClassSchema, runEvidence } from './intents.ts'
+import { logEventSchemas, segmentHeadSchema } from './log-events.ts'
 
 const json = z.json()
 const guid = z.string()
@@ -53,9 +54,13 @@ export const eventSchemas = {
   SegmentOpened: z.object({
     segment: z.int().min(1),
     previous: z.object({ segment: z.int(), first: z.int(), last: z.int(), head: z.string() }).nullable(),
+    /** The newest segment that was pruned with all before it. */
+    pruned: segmentHeadSchema.optional(),
   }),
   /** Whole state of one stream at the start of a segment, in the domain's own versioned schema. */
   Baseline: z.object({ of: z.string(), ver: z.int(), state: json, stateHash: z.string() }),
+
+  ...logEventSchemas,
 
   // --- commands (stream of the entity that they are about) ---------------------------------------------
   /** A command was decided and starts an operation; the event's `op` is the operation's id. */

@@ -6,6 +6,7 @@ import { type Actor, actorName, isNamed } from './actor.ts'
 import type { Head, StoredEvent } from './envelope.ts'
 import type { EventType } from './events.ts'
 import type { StreamId } from './ids.ts'
+import type { SegmentHead } from './log-events.ts'
 
 export type ReadQuery = {
   /** First seq wanted (inclusive). */
@@ -120,4 +121,12 @@ export function answers(event: StoredEvent, query: EventQuery): boolean {
     (actors === undefined || (typeof name === 'string' && isNamed(name, actors))) &&
     (failed === undefined || isFailure(event))
   )
+}
+
+/** One sealed segment, as a question about the row of segments is answered. */
+export type SegmentInfo = SegmentHead & {
+  /** Wall clock of its first and last event, ms. */
+  readonly begun: number
+  readonly ended: number
+  readonly bytes: number
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ctList } from '../../../src/audit/answers.ts'
 import { messages } from '../../../src/cli/commands/monitor.ts'
@@ -9,7 +9,7 @@ import { Progress } from '../../../src/cli/progress.ts'
 import { withUsage } from '../../../src/cli/usage.ts'
 import { RpcError } from '../../../src/rpc/errors.ts'
 import type { MethodParams } from '../../../src/rpc/methods.ts'
-import type { EventRow, OpRow, VerifyRow } from '../../../src/rpc/results.ts'
+import type { EventRow, OpRow } from '../../../src/rpc/results.ts'
 import { ctRow, done, recordedIo, run, runAlone } from './harness.ts'
 
 test('ct ls prints the default columns of the original, first and in order', async () => {
@@ -288,55 +288,6 @@ test('healthcheck prints as the original', async () => {
   ]
   const { status, out } = await run(['healthcheck'], { healthcheck: async () => rows })
   assert.deepEqual([status, out], [0, 'container tank 101\n\tits dataset is missing\nhost - -\n\tx\n'])
-})
-
-const verifyRow: VerifyRow = {
-  pool: 'tank',
-  result: 'ok',
-  head: '9:ab',
-  events: 9,
-  segments: 1,
-  anchors: 1,
-  first_bad: null,
-  problems: [],
-}
-
-test('event verify compares with heads that are typed, in a file, or in lines of syslog', async () => {
-  const asked: unknown[] = []
-  const handlers = {
-    'event.verify': async ({ against }: { against?: unknown }) => {
-      asked.push(against)
-      return [verifyRow]
-    },
-  }
-  const hash = 'ab'.repeat(32)
-  const file = join(mkdtempSync(join(tmpdir(), 'osctl-heads-')), 'heads')
-  writeFileSync(
-    file,
-    `noise\n{"guid":"7","seq":5,"hash":"${hash}"}\nx log head pool=tank guid=7 seq=6 hash=${hash}\n`,
-  )
-  assert.equal((await run(['event', 'verify'], handlers)).status, 0)
-  assert.equal((await run(['event', 'verify', '--against', `5:${hash},${file}`], handlers)).status, 0)
-  assert.deepEqual(asked, [
-    undefined,
-    [
-      { seq: 5, hash },
-      { guid: '7', seq: 5, hash },
-      { pool: 'tank', guid: '7', seq: 6, hash },
-    ],
-  ])
-  writeFileSync(file, 'noise\n')
-  const empty = await run(['event', 'verify', '--against', file], handlers)
-  assert.deepEqual([empty.status, empty.err], [1, `error: --against ${file}: there is no head in it\n`])
-  const neither = await run(['event', 'verify', '--against', '5:abc'], handlers)
-  assert.match(neither.err, /^error: --against 5:abc: neither SEQ:HASH .* nor a file: ENOENT/)
-  rmSync(dirname(file), { recursive: true })
-})
-
-test('event verify exits 1 when a log is damaged, and says what', async () => {
-  const row = { ...verifyRow, result: 'damaged' as const, first_bad: 4, problems: ['seq 4: hash differs'] }
-  const { status, err } = await run(['event', 'verify'], { 'event.verify': async () => [row] })
-  assert.deepEqual([status, err], [1, 'tank: seq 4: hash differs\n'])
 })
 
 test('op show tells the steps, and the way out of doubt', async () => {

@@ -172,6 +172,16 @@ export const FORMS: readonly Form[] = [
   plain({ type: 'TrashDestroyed', name: 'a' }),
   plain({ type: 'AutostartPlanned', cts: [ulid(2)] }),
   plain({ type: 'SegmentOpened', segment: 1, previous: null }),
+  plain({
+    type: 'LogRecovered',
+    reason: '',
+    from: { seq: 1, hash: '' },
+    damage: [],
+    lost: [],
+    evidence: null,
+  }),
+  plain({ type: 'SegmentsPruned', segments: [{ segment: 1, first: 1, last: 1, head: '' }] }),
+  plain({ type: 'PoolUpgraded', from: 1, to: 2, needs: '' }),
   plain({ type: 'Baseline', of: 'pool', ver: 1, state: null, stateHash: '' }),
   plain({
     type: 'SessionOpened',

@@ -40,6 +40,9 @@ const BEFORE = ['absent', 'installing', 'uninstalling']
 const ELSEWHERE: readonly EventType[] = [
   'SessionOpened',
   'SegmentOpened',
+  'LogRecovered',
+  'SegmentsPruned',
+  'PoolUpgraded',
   'Baseline',
   'RefusalsSummed',
   'CtSessionOpened',

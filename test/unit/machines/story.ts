@@ -150,6 +150,21 @@ function daemonDied(w: World): void {
   w.settle()
 }
 
+/** The log's own: a lost end is given up, an old segment pruned, the format raised. */
+function kept(w: World): void {
+  const head = sha256('head')
+  w.tell('log', {
+    type: 'LogRecovered',
+    reason: 'its end is lost: it ends at 7, and its head was once 9',
+    from: { seq: 7, hash: head },
+    damage: [{ seq: 8, segment: 1, what: 'the hash does not fit the event and the one before' }],
+    lost: [{ seq: 9, hash: head }],
+    evidence: 'log.damaged-01HF.db',
+  })
+  w.tell('log', { type: 'SegmentsPruned', segments: [{ segment: 1, first: 1, last: 5, head }] })
+  w.tell('log', { type: 'PoolUpgraded', from: 1, to: 2, needs: '0.2.0' })
+}
+
 /** A new segment opens with the whole state of every living stream. */
 function sealed(w: World): void {
   const last = w.events.length
@@ -211,6 +226,6 @@ function ended(w: World): void {
 export function story(): World {
   made = 0
   const w = new World()
-  for (const chapter of [installed, created, lived, daemonDied, sealed, hostDied, ended]) chapter(w)
+  for (const chapter of [installed, created, lived, daemonDied, sealed, kept, hostDied, ended]) chapter(w)
   return w
 }

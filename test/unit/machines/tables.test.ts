@@ -5,6 +5,7 @@ import { isNone } from '../../../src/effects/effect.ts'
 import { effects } from '../../../src/effects/table.ts'
 import { EVENT_TYPES } from '../../../src/events/types/events.ts'
 import { INTENT_KINDS, type IntentKind, intentSchemas } from '../../../src/events/types/intents.ts'
+import { logEventSchemas } from '../../../src/events/types/log-events.ts'
 import { containerMachine } from '../../../src/machines/container/machine.ts'
 import { COMPENSATED } from '../../../src/machines/operation.ts'
 import { poolMachine } from '../../../src/machines/pool/machine.ts'
@@ -62,7 +63,7 @@ test('every fact of the catalogue is a fact of some machine, or of the log itsel
   const drawn = new Set<string>([...containerMachine.events, ...poolMachine.events])
   assert.deepEqual(
     EVENT_TYPES.filter((type) => !drawn.has(type)),
-    ['SessionOpened', 'SegmentOpened', 'Baseline'],
+    ['SessionOpened', 'SegmentOpened', 'Baseline', ...Object.keys(logEventSchemas)],
   )
 })
 

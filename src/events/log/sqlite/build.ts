@@ -3,6 +3,7 @@
  */
 import type { Row } from '../draft.ts'
 import { type Binding, type Db, migrate, openForAppend, type Statement } from './connection.ts'
+import type { FullRow } from './segment.ts'
 
 const INSERT =
   'INSERT INTO events (seq, stream, ver, id, key, op, type, t, hash, body) VALUES (?,?,?,?,?,?,?,?,?,?)'
@@ -18,6 +19,10 @@ export class Inserter {
     const { seq, stream, ver, id, key, op, type, t } = event
     this.#insert.run(seq, stream, ver, id, key ?? null, op ?? null, type, t, hash, body)
   }
+
+  copy({ seq, stream, ver, id, key, op, type, t, hash, body }: FullRow): void {
+    this.#insert.run(seq, stream, ver, id, key, op, type, t, hash, body)
+  }
 }
 
 export type NewSegment = {
@@ -25,6 +30,8 @@ export type NewSegment = {
   readonly first: number
   readonly previous: Buffer
   readonly format: number
+  /** Events of a segment that this one takes the place of, byte for byte. */
+  readonly copied?: Iterable<FullRow>
   readonly rows: readonly Row[]
 }
 
@@ -36,6 +43,7 @@ export function buildSegment(path: string, segment: NewSegment, binding: Binding
     db.transaction(() => {
       db.prepare('INSERT INTO segment VALUES (?,?,?)').run(segment.number, segment.first, segment.previous)
       const inserter = new Inserter(db)
+      for (const row of segment.copied ?? []) inserter.copy(row)
       for (const row of segment.rows) inserter.insert(row)
     })()
     db.pragma('wal_checkpoint(TRUNCATE)')

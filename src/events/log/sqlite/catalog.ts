@@ -2,9 +2,10 @@
  * The row of segments: which sealed files there are, and the open one at its end.
  *
  * Sealed segments are opened when first needed and stay open. One that is missing or cannot be read is
- * damage to history, not to the log's end: appending goes on.
+ * damage to history, not to the log's end: appending goes on. What was pruned is not missed.
  */
 import type { StreamId } from '../../types/ids.ts'
+import type { SegmentHead } from '../../types/log-events.ts'
 import type { Damage } from '../store.ts'
 import { type Binding, messageOf, openSealed } from './connection.ts'
 import type { LogDirectory } from './directory.ts'
@@ -17,6 +18,8 @@ export class Catalog {
   readonly #binding: Binding
   readonly #opened = new Map<number, Placed | Damage>()
   #numbers: readonly number[] | null = null
+  /** The newest segment that the log says is pruned. */
+  pruned: SegmentHead | null = null
 
   constructor(directory: LogDirectory, binding: Binding) {
     this.#directory = directory
@@ -26,7 +29,8 @@ export class Catalog {
   /** Only sealing makes new ones, so the directory is listed once: every new key asks for this. */
   numbers(): readonly number[] {
     this.#numbers ??= this.#directory.sealedNumbers()
-    return this.#numbers
+    const { segment = 0 } = this.pruned ?? {}
+    return segment === 0 ? this.#numbers : this.#numbers.filter((number) => number > segment)
   }
 
   sealed(number: number): Placed | Damage {

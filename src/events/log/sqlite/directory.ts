@@ -16,15 +16,19 @@ import {
   linkSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   type Stats,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { LogError } from '../store.ts'
+import { evidenceName, LogError } from '../store.ts'
 import { codeOf } from './connection.ts'
 
+/** Holds the label of a recovery that was decided. */
+const RECOVERY = 'log.recovery'
 const SEALED = /^log\.([1-9]\d{0,8})\.db$/
 
 export class LogDirectory {
@@ -77,6 +81,11 @@ export class LogDirectory {
       .sort((a, b) => a - b)
   }
 
+  /** The number that the open segment has, or would have. */
+  openNumber(): number {
+    return (this.sealedNumbers().at(-1) ?? 0) + 1
+  }
+
   removeNext(): void {
     for (const suffix of ['', '-wal', '-journal', '-shm']) rmSync(this.next + suffix, { force: true })
   }
@@ -105,6 +114,45 @@ export class LogDirectory {
     const name = `log.torn-${label}.wal`
     if (!existsSync(join(this.path, name))) copyFileSync(this.wal, join(this.path, name))
     return name
+  }
+
+  /** Label of the recovery that was decided and is not over; null when there is none. */
+  recovery(): string | null {
+    try {
+      return readFileSync(join(this.path, RECOVERY), 'utf8')
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return null
+      throw error
+    }
+  }
+
+  /** From here on the recovery is finished whenever the log is opened. */
+  decideRecovery(label: string): void {
+    const marker = join(this.path, RECOVERY)
+    writeFileSync(`${marker}.new`, label, { flush: true })
+    renameSync(`${marker}.new`, marker)
+    this.sync()
+  }
+
+  /** Gives the damaged file a second name, and its write-ahead log that name alone. Again, it changes nothing. */
+  keepDamaged(label: string): void {
+    const kept = join(this.path, evidenceName(label))
+    if (this.hasOpen() && !existsSync(kept)) linkSync(this.open, kept)
+    if (existsSync(this.wal)) renameSync(this.wal, `${kept}-wal`)
+    this.sync()
+  }
+
+  endRecovery(): void {
+    rmSync(join(this.path, RECOVERY), { force: true })
+    this.sync()
+  }
+
+  hasNext(): boolean {
+    return existsSync(this.next)
+  }
+
+  removeSealed(number: number): void {
+    rmSync(this.sealed(number), { force: true })
   }
 
   /** Makes the names themselves durable. */

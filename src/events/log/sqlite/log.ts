@@ -11,6 +11,7 @@
  */
 import { tmpdir } from 'node:os'
 import type { Head, NewEvent, StoredEvent } from '../../types/envelope.ts'
+import type { SegmentHead } from '../../types/log-events.ts'
 import type { Place } from '../../types/query.ts'
 import { headOf, parseBody } from '../chain.ts'
 import { Draft, type Known, type Row, type Stamp, segmentOpened } from '../draft.ts'
@@ -19,17 +20,22 @@ import {
   type Appended,
   type EventQuery,
   LogError,
+  type LogRecovery,
   type LogStore,
   type OpenedLog,
   type ReadQuery,
   type ReadSlice,
+  type SegmentInfo,
   type VerifyReport,
 } from '../store.ts'
 import { Columns } from './columns.ts'
 import { type CommitHooks, Committer } from './commit.ts'
 import { openForAppend, refusal } from './connection.ts'
+import type { AtRecoverStep } from './finish.ts'
 import { type Opening, openLog } from './opening.ts'
+import { prunedIn, removePruned, segmentInfos } from './prune.ts'
 import { Reader } from './reader.ts'
+import { recoverLog } from './recover.ts'
 import { type AtStep, buildNext, publish } from './seal.ts'
 import { Segment, type Slice } from './segment.ts'
 import { Turns } from './turns.ts'
@@ -43,6 +49,7 @@ export type SqliteLogOptions = CommitHooks & {
   readonly scratch?: string | undefined
   readonly nativeBinding?: string | undefined
   readonly atSealStep?: AtStep | undefined
+  readonly atRecoverStep?: AtRecoverStep | undefined
 }
 
 /** Bounds what one commit can cost those who wait for the next. */
@@ -127,7 +134,7 @@ export class SqliteLog implements LogStore {
   }
 
   hashAt(seq: number): Promise<string | null> {
-    return this.#sliced(({ reader, tip }) => readableHash(reader, seq, tip.seq))
+    return this.#sliced(({ reader, tip }) => reader.hashAt(seq, tip.seq))
   }
 
   head(): Head {
@@ -153,19 +160,45 @@ export class SqliteLog implements LogStore {
     })
   }
 
+  segments(): Promise<SegmentInfo[]> {
+    return this.#sliced(({ directory, catalog, segment }) => segmentInfos(directory, catalog, segment))
+  }
+
+  prune(): Promise<number[]> {
+    return this.#sliced(() => {
+      const { directory, catalog, segment, tip } = this.#writable()
+      catalog.pruned = prunedIn(segment, tip.seq)
+      return removePruned(directory, catalog)
+    })
+  }
+
+  async recover(recovery: LogRecovery): Promise<OpenedLog> {
+    const opened = this.#require()
+    recoverLog(opened, opened.known, recovery, this.#options)
+    this.#opened = null
+    opened.catalog.forget()
+    opened.segment?.close()
+    opened.dispose()
+    return await this.open()
+  }
+
   verify({ full, against }: { full: boolean; against?: Head }): Promise<VerifyReport> {
-    let running: { verification: Verification; head: Head; segment: Segment | null } | undefined
+    let running:
+      | { verification: Verification; head: Head; pruned: SegmentHead | null; segment: Segment | null }
+      | undefined
     return this.#job((opened, deadline) => {
       // Sealing closed the file that was being checked: begin again.
       if (running?.segment !== opened.segment) {
         const head = headOf(opened.tip.seq, opened.tip.hash)
         const row = opened.reader.subjects(full || against !== undefined, opened.tip.seq)
-        running = { head, segment: opened.segment, verification: new Verification(row, full, head, against) }
+        const { pruned } = opened.catalog
+        const verification = new Verification(row, { full, end: head, against, pruned })
+        running = { head, pruned, segment: opened.segment, verification }
         running.verification.damage.push(...opened.damage.filter((known) => known.seq === null))
       }
       if (!running.verification.step(deadline)) return undefined
       const { checked, segments, damage } = running.verification
-      return { head: running.head, checked, segments, damage: distinct(damage) }
+      return { head: running.head, checked, segments, pruned: running.pruned, damage: distinct(damage) }
     })
   }
 
@@ -176,7 +209,7 @@ export class SqliteLog implements LogStore {
     this.#opened = null
     opened.catalog.forget()
     try {
-      if (opened.readOnly === null && !opened.committer?.poison) checkpoint(opened.segment)
+      if (opened.readOnly === null && !opened.committer?.poison) opened.segment?.checkpoint()
       opened.segment?.close()
     } finally {
       opened.dispose()
@@ -201,10 +234,10 @@ export class SqliteLog implements LogStore {
   }
 
   #describe(): OpenedLog {
-    const { segment, tip, readOnly, damage, notes } = this.#require()
+    const { replayFrom, tip, readOnly, damage, notes } = this.#require()
     return {
       head: headOf(tip.seq, tip.hash),
-      replayFrom: segment && segment.first <= tip.seq ? segment.first : 1,
+      replayFrom,
       streams: new Map(tip.versions),
       readOnly,
       damage: [...damage],
@@ -284,7 +317,7 @@ export class SqliteLog implements LogStore {
     const draft = new Draft(tip, known)
     const { hash: head, seq: last } = tip
     const previous = { segment: segment.number, first: segment.first, last, head: head.toString('hex') }
-    const opening = segmentOpened(this.#options.stamp(), segment.number + 1, previous)
+    const opening = segmentOpened(this.#options.stamp(), segment.number + 1, previous, catalog.pruned)
     const first = draft.add({ events: [opening, ...baselines], expected })
     buildNext(directory, segment, draft.rows, head, this.#options)
     atStep('built')
@@ -308,24 +341,7 @@ function parsed({ bodies, next }: Slice): ReadSlice {
   return { events: bodies.map(parseBody), next }
 }
 
-function readableHash(reader: Reader, seq: number, head: number): string | null {
-  try {
-    return reader.at(seq, head)?.hash.toString('hex') ?? null
-  } catch (error) {
-    if (refusal(error).code === 'E_LOG_DAMAGED') return null
-    throw error
-  }
-}
-
 const parsedOrNull = (body: Buffer | null): StoredEvent | null => (body ? parseBody(body) : null)
-
-function checkpoint(segment: Segment | null): void {
-  try {
-    segment?.db.pragma('wal_checkpoint(TRUNCATE)')
-  } catch {
-    // Closing must not fail: what the WAL holds is durable, and the next open takes it over.
-  }
-}
 
 function distinct<T>(items: readonly T[]): T[] {
   const seen = new Map(items.map((item) => [JSON.stringify(item), item]))

@@ -6,7 +6,7 @@
  * reason; damage is named, and the events before it can be read. Nothing is ever repaired or thrown away
  * here: that is what `osctl event recover` is for.
  *
- * After a crash: `log.next.db` was never published and goes; a sealed name that is the open file itself is
+ * After a crash: a recovery that was decided is finished; any other `log.next.db` was never published and goes; a sealed name that is the open file itself is
  * taken back; a torn WAL is kept aside before SQLite cuts it.
  */
 import type { StreamId } from '../../types/ids.ts'
@@ -18,7 +18,9 @@ import { Catalog, isPlaced } from './catalog.ts'
 import { ChainWalk, formatOf, openingFault, schemaFaults, walkNow } from './check.ts'
 import { type Binding, type Db, FORMAT, isHeld, messageOf, openForAppend, refusal } from './connection.ts'
 import { LogDirectory } from './directory.ts'
+import { type AtRecoverStep, finishRecovery } from './finish.ts'
 import { QUERY_INDEXES } from './indexes.ts'
+import { prunedIn, removePruned } from './prune.ts'
 import { salvage } from './salvage.ts'
 import { Segment } from './segment.ts'
 import { judgeWal } from './wal.ts'
@@ -36,6 +38,7 @@ export type OpeningOptions = Binding & {
   readonly mountpoint: boolean
   /** Where copies of a log are put that cannot be opened in place. */
   readonly scratch: string
+  readonly atRecoverStep?: AtRecoverStep | undefined
 }
 
 export type Opening = {
@@ -44,6 +47,8 @@ export type Opening = {
   /** null when the open segment cannot be read at all. */
   readonly segment: Segment | null
   readonly tip: Tip
+  /** First event of the newest segment that can be folded. */
+  readonly replayFrom: number
   readonly readOnly: string | null
   readonly damage: Damage[]
   readonly notes: string[]
@@ -63,6 +68,10 @@ export function openLog(options: OpeningOptions): Opening {
   directory.assertPresent(options.mountpoint)
   const catalog = new Catalog(directory, options)
   try {
+    if (directory.recovery() !== null) {
+      refuseHeld(directory, options)
+      finishRecovery(directory, options)
+    }
     if (!directory.hasOpen() && catalog.numbers().length === 0) createLog(directory, options)
     const found = findOpen(directory, options)
     return assess(directory, catalog, found, options)
@@ -76,7 +85,7 @@ function createLog(directory: LogDirectory, options: OpeningOptions): void {
   if (!options.create) throw new LogError('E_LOG_MISSING', `${options.dir}: there is no event log here`)
   directory.removeNext()
   const draft = emptyDraft()
-  draft.add({ events: [segmentOpened(options.stamp(), 1, null)], expected: {} })
+  draft.add({ events: [segmentOpened(options.stamp(), 1, null, null)], expected: {} })
   const segment = { number: 1, first: 1, previous: NO_HASH, format: FORMAT, rows: draft.rows }
   buildSegment(directory.next, segment, options)
   directory.publishNext()
@@ -90,12 +99,10 @@ function emptyDraft(): Draft {
 /** Gets hold of the open segment's file, in place if it may be touched. */
 function findOpen(directory: LogDirectory, options: OpeningOptions): Found {
   const found: Found = { db: null, readOnly: null, damage: [], notes: [], dispose: () => {} }
-  if (!directory.hasOpen()) return broken(found, openNumber(directory), 'log.db is missing')
-  if (isHeld(directory.open, options)) {
-    throw new LogError('E_LOG_LOCKED', `${directory.open}: another process holds the event log`)
-  }
+  if (!directory.hasOpen()) return broken(found, directory.openNumber(), 'log.db is missing')
+  refuseHeld(directory, options)
   const wal = judgeWal(directory.wal)
-  if (wal.kind === 'damaged') broken(found, openNumber(directory), wal.what)
+  if (wal.kind === 'damaged') broken(found, directory.openNumber(), wal.what)
   else if (!directory.isWritable()) found.readOnly = 'the event log is on a read-only file system'
   try {
     if (found.readOnly !== null) {
@@ -107,11 +114,15 @@ function findOpen(directory: LogDirectory, options: OpeningOptions): Found {
     return { ...found, db: openForAppend(directory.open, options) }
   } catch (error) {
     if (refusal(error).code !== 'E_LOG_DAMAGED') throw error
-    return broken(found, openNumber(directory), `log.db cannot be read: ${messageOf(error)}`)
+    return broken(found, directory.openNumber(), `log.db cannot be read: ${messageOf(error)}`)
   }
 }
 
-const openNumber = (directory: LogDirectory): number => (directory.sealedNumbers().at(-1) ?? 0) + 1
+function refuseHeld(directory: LogDirectory, options: OpeningOptions): void {
+  if (directory.hasOpen() && isHeld(directory.open, options)) {
+    throw new LogError('E_LOG_LOCKED', `${directory.open}: another process holds the event log`)
+  }
+}
 
 function broken(found: Found, segment: number, what: string): Found {
   found.damage.push({ seq: null, segment, what })
@@ -121,13 +132,13 @@ function broken(found: Found, segment: number, what: string): Found {
 
 function assess(directory: LogDirectory, catalog: Catalog, found: Found, options: OpeningOptions): Opening {
   const base = { directory, catalog, dispose: found.dispose, notes: found.notes, damage: found.damage }
-  const number = openNumber(directory)
+  const number = directory.openNumber()
   if (found.db) {
     try {
       const segment = new Segment(found.db)
       if (found.readOnly === null) tidy(directory, segment)
-      const { tip, readOnly } = assessSegment(segment, catalog, found, options)
-      return { ...base, segment, tip, readOnly }
+      const { tip, readOnly } = assessSegment(segment, directory, catalog, found, options)
+      return { ...base, segment, tip, replayFrom: replayFrom(segment, tip.seq, catalog), readOnly }
     } catch (error) {
       found.db.close()
       if (error instanceof LogError && error.code !== 'E_LOG_DAMAGED') {
@@ -137,7 +148,17 @@ function assess(directory: LogDirectory, catalog: Catalog, found: Found, options
       broken(found, number, `log.db cannot be read: ${messageOf(error)}`)
     }
   }
-  return { ...base, segment: null, tip: tipOfSealed(catalog), readOnly: found.readOnly }
+  const [newest] = catalog.newestFirst()
+  if (newest) catalog.pruned = prunedIn(newest.segment, newest.last)
+  const tip = tipOfSealed(catalog)
+  const first = replayFrom(null, tip.seq, catalog)
+  return { ...base, segment: null, tip, replayFrom: first, readOnly: found.readOnly }
+}
+
+function replayFrom(open: Segment | null, last: number, catalog: Catalog): number {
+  if (open && open.first <= last) return open.first
+  for (const { segment } of catalog.newestFirst()) if (segment.first <= last) return segment.first
+  return 1
 }
 
 /** Finishes what a crash in the middle of sealing left undone, and starts with an empty WAL. */
@@ -154,6 +175,7 @@ function tidy(directory: LogDirectory, segment: Segment): void {
 
 function assessSegment(
   segment: Segment,
+  directory: LogDirectory,
   catalog: Catalog,
   found: Found,
   options: OpeningOptions,
@@ -170,6 +192,8 @@ function assessSegment(
   for (const fault of schemaFaults(segment.db, options)) fatal(fault)
   const opening = openingFault(segment)
   if (opening) fatal(opening, segment.first)
+  catalog.pruned = prunedIn(segment, segment.lastSeq())
+  if (found.readOnly === null) removePruned(directory, catalog)
   damage.push(...historyFaults(segment, catalog))
   let last = segment.lastSeq()
   const tail = walkNow(segment, last - TAIL + 1, last)
@@ -187,7 +211,7 @@ function assessSegment(
 function historyFaults(segment: Segment, catalog: Catalog): Damage[] {
   const present = catalog.numbers()
   const faults: Damage[] = []
-  for (let number = 1; number < segment.number; number++) {
+  for (let number = (catalog.pruned?.segment ?? 0) + 1; number < segment.number; number++) {
     if (!present.includes(number)) {
       faults.push({ seq: null, segment: number, what: `log.${number}.db is missing` })
     }

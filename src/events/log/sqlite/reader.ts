@@ -4,8 +4,9 @@
 import type { Place } from '../../types/query.ts'
 import { KEY_LIFETIME_MS, type Known } from '../draft.ts'
 import { type EventQuery, LogError, type ReadQuery } from '../store.ts'
-import { isPlaced, type Placed } from './catalog.ts'
+import type { Placed } from './catalog.ts'
 import type { Columns } from './columns.ts'
+import { refusal } from './connection.ts'
 import type { Opening } from './opening.ts'
 import { querySegment } from './query.ts'
 import { isPast, type RawEvent, type Segment, type Slice } from './segment.ts'
@@ -26,13 +27,13 @@ export class Reader {
   /** Events in order. A segment that is missing or unreadable in the middle is an error, never a gap. */
   read(query: ReadQuery, head: number, deadline: number): Slice {
     const { stream } = query
-    return this.#across(windowOf(query, head), deadline, true, (segment, window) =>
+    return this.#across(this.#window(query, head), deadline, true, (segment, window) =>
       segment.read({ ...window, stream }, deadline),
     )
   }
 
   query(query: EventQuery, head: number, deadline: number): Slice {
-    return this.#across(windowOf(query, head), deadline, false, (segment, window) =>
+    return this.#across(this.#window(query, head), deadline, false, (segment, window) =>
       querySegment(segment, this.#columns, { ...query, limit: window.limit }, window, deadline),
     )
   }
@@ -46,6 +47,16 @@ export class Reader {
     const segment = seq > head ? undefined : this.#holding(seq)?.segment
     const row = segment?.at(seq)
     return segment && row ? { segmentFirst: segment.first, hash: row.hash.toString('hex') } : null
+  }
+
+  /** null where there is no event that can be read. */
+  hashAt(seq: number, head: number): string | null {
+    try {
+      return this.at(seq, head)?.hash.toString('hex') ?? null
+    } catch (error) {
+      if (refusal(error).code === 'E_LOG_DAMAGED') return null
+      throw error
+    }
   }
 
   byId(id: string, head: number): Buffer | null {
@@ -90,8 +101,21 @@ export class Reader {
     const { segment, catalog } = this.#opening
     const numbers = catalog.numbers()
     const newest = segment?.number ?? (numbers.at(-1) ?? 0) + 1
-    const sealed = all ? Array.from({ length: newest - 1 }, (_, i) => catalog.sealed(i + 1)) : []
+    const sealed = all
+      ? range((catalog.pruned?.segment ?? 0) + 1, newest).map((number) => catalog.sealed(number))
+      : []
     return segment ? [...sealed, { segment, last: head }] : sealed
+  }
+
+  /** What was pruned is not there to be read, and not missed. */
+  #window(query: Pick<EventQuery, 'from' | 'to' | 'reverse' | 'limit'>, head: number): Window {
+    const { pruned } = this.#opening.catalog
+    return {
+      from: Math.max((pruned?.last ?? 0) + 1, query.from ?? 1),
+      to: Math.min(head, query.to ?? head),
+      reverse: query.reverse ?? false,
+      limit: query.limit,
+    }
   }
 
   #across(window: Window, deadline: number, strict: boolean, part: Part): Slice {
@@ -102,7 +126,7 @@ export class Reader {
       const placed = this.#holding(edge) ?? this.#nearest(edge, window.reverse)
       if (!placed) break
       const { segment, last } = placed
-      if (strict && !isWithin(edge, placed) && !this.#isPruned(edge)) {
+      if (strict && !isWithin(edge, placed)) {
         if (bodies.length === 0) throw missing(edge)
         return { bodies, next: edge }
       }
@@ -149,28 +173,15 @@ export class Reader {
     }
     return nearest
   }
-
-  /** Whether everything up to `seq` is gone: the oldest segments may be pruned. */
-  #isPruned(seq: number): boolean {
-    const oldest = this.#opening.catalog.numbers()[0]
-    const placed = oldest === undefined ? undefined : this.#opening.catalog.sealed(oldest)
-    if (placed === undefined) return true
-    return isPlaced(placed) && seq < placed.segment.first
-  }
 }
 
 type Part = (segment: Segment, window: Window) => Slice
 
-const isWithin = (seq: number, { segment, last }: Placed): boolean => segment.first <= seq && seq <= last
+/** From the first up to, not including, the second. */
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
 
-function windowOf(query: Pick<EventQuery, 'from' | 'to' | 'reverse' | 'limit'>, head: number): Window {
-  return {
-    from: Math.max(1, query.from ?? 1),
-    to: Math.min(head, query.to ?? head),
-    reverse: query.reverse ?? false,
-    limit: query.limit,
-  }
-}
+const isWithin = (seq: number, { segment, last }: Placed): boolean => segment.first <= seq && seq <= last
 
 const missing = (seq: number): LogError =>
   new LogError('E_LOG_DAMAGED', `event ${seq} is in a segment that is missing or cannot be read`)

@@ -236,6 +236,14 @@ export class Segment {
     ).iterate(seq, to) as IterableIterator<FullRow>
   }
 
+  checkpoint(): void {
+    try {
+      this.db.pragma('wal_checkpoint(TRUNCATE)')
+    } catch {
+      // Closing must not fail: what the WAL holds is durable, and the next open takes it over.
+    }
+  }
+
   close(): void {
     this.#statements.clear()
     this.db.close()

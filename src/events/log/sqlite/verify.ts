@@ -7,6 +7,7 @@
  * was cut off since the last head kept elsewhere.
  */
 import type { Head } from '../../types/envelope.ts'
+import type { SegmentHead } from '../../types/log-events.ts'
 import { NO_HASH } from '../chain.ts'
 import type { Damage } from '../store.ts'
 import { isPlaced, type Placed } from './catalog.ts'
@@ -17,6 +18,15 @@ import { isPast } from './segment.ts'
 /** What is to be verified, in order. A missing or unreadable segment stands as its damage. */
 export type Subject = Placed | Damage
 
+export type What = {
+  /** Check every segment, not only the open one at the end of the row. */
+  readonly full: boolean
+  readonly end: Head
+  readonly against: Head | undefined
+  /** What the first of the row follows. */
+  readonly pruned: SegmentHead | null
+}
+
 type Step = (deadline: number) => boolean
 
 export class Verification {
@@ -26,15 +36,15 @@ export class Verification {
   readonly #steps: Step[] = []
   #end: { last: number; hash: Buffer } | null = null
 
-  /** @param full  check every segment, not only the open one at the end of the row */
-  constructor(row: readonly Subject[], full: boolean, end: Head, against: Head | undefined) {
+  constructor(row: readonly Subject[], { full, end, against, pruned }: What) {
+    if (full && pruned) this.#end = { last: pruned.last, hash: Buffer.from(pruned.head, 'hex') }
     const subjects = full ? row : row.slice(-1)
     for (const subject of subjects) {
       this.segments += 1
       if (isPlaced(subject)) this.#steps.push(...this.#segmentSteps(subject))
       else this.#steps.push(() => this.#skip(subject))
     }
-    if (against) this.#compare(against, end, row)
+    if (against && against.seq > (pruned?.last ?? 0)) this.#compare(against, end, row)
   }
 
   /** Goes on until the deadline. @returns whether everything was checked */

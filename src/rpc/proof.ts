@@ -1,0 +1,49 @@
+/** What the daemon answers about logs as a whole: are they whole, what are they made of, what would be given up. */
+
+export type VerifyRow = {
+  pool: string
+  /** lost: its end is missing, or it is an older copy; replaced: it is another log than the one that was anchored */
+  result: 'ok' | 'damaged' | 'lost' | 'replaced'
+  head: string
+  /** Checked. */
+  events: number
+  segments: number
+  /** Last event that was pruned with all before it; null when none was. */
+  pruned: number | null
+  /** Heads kept outside of the log that it was compared with. */
+  anchors: number
+  /** First event that is damaged, missing or another one. */
+  first_bad: number | null
+  problems: string[]
+}
+
+/** One file of a log, or one that was. */
+export type SegmentRow = {
+  pool: string
+  segment: number
+  state: 'pruned' | 'sealed' | 'open'
+  first: number
+  last: number
+  events: number
+  /** Wall clock of the first and last event, ms since the epoch; null where nobody kept it. */
+  begun: number | null
+  ended: number | null
+  bytes: number | null
+  /** Hash of its last event. */
+  head: string
+}
+
+/** What going on with a log that cannot be trusted would give up. */
+export type RecoveryPlan = {
+  pool: string
+  reason: string
+  /** `SEQ:HASH` of the last event that is trusted. */
+  from: string
+  lost_from: number
+  /** Newest event that is known to have been there; null when nothing tells. */
+  lost_to: number | null
+  damage: string[]
+  /** Where the damaged file is kept; null when the log is whole in itself. */
+  evidence: string | null
+  containers: number
+}
