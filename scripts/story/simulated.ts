@@ -21,6 +21,17 @@ export async function simulatedStage(): Promise<Stage> {
   const bin = commands(directory)
   const env = { ...process.env, OSCTL_SOCKET: socket, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` }
   let daemon = await startDaemon(directory, socket)
+  const cutPower = async (): Promise<void> => {
+    daemon.kill('SIGKILL')
+    await once(daemon, 'exit')
+    const file = join(directory, 'machine.json')
+    const machine = fromJSON(readFileSync(file, 'utf8'), { now: Date.now })
+    machine.powerCut({ boot: true })
+    writeFileSync(file, toJSON(machine))
+  }
+  const bootAgain = async (): Promise<void> => {
+    daemon = await startDaemon(directory, socket)
+  }
   const run = (command: string) => shellCommand(command, env)
   return {
     name: 'simulated host',
@@ -28,21 +39,19 @@ export async function simulatedStage(): Promise<Stage> {
     makePool: ['osctl pool install tank'],
     run,
     file: null,
-    cutPower: async () => {
-      daemon.kill('SIGKILL')
-      await once(daemon, 'exit')
-      const file = join(directory, 'machine.json')
-      const machine = fromJSON(readFileSync(file, 'utf8'), { now: Date.now })
-      machine.powerCut({ boot: true })
-      writeFileSync(file, toJSON(machine))
-    },
-    bootAgain: async () => {
-      daemon = await startDaemon(directory, socket)
-    },
+    cutPower,
+    bootAgain,
     shell: async () => {
       process.stdout.write(
-        '\nThis is a sandbox: the same daemon on a simulated host. Try: osctl ct ls, osctl --help. Ctrl-D ends it.\n',
+        '\nThis is a sandbox: the same daemon on a simulated host. Try: osctl ct ls, osctl --help; power-cut is one.\n' +
+          'The README has a post-mortem to follow here. Ctrl-D ends it.\n',
       )
+      // Sent by the command power-cut.
+      process.on('SIGUSR2', () => {
+        cutPower()
+          .then(bootAgain)
+          .catch((error: unknown) => process.stderr.write(`the machine did not come back: ${error}\n`))
+      })
       const shell = spawn(process.env['SHELL'] ?? '/bin/sh', ['-i'], {
         stdio: 'inherit',
         env: { ...env, PS1: '(simulated) $ ' },
@@ -62,10 +71,12 @@ export async function simulatedStage(): Promise<Stage> {
   }
 }
 
-/** A directory with `osctl` in it, of the built bundle. */
+/** The commands of the sandbox: `osctl`, of the built bundle, and `power-cut`, which returns when the host is back. */
 function commands(directory: string): string {
-  const bin = join(directory, 'osctl')
-  writeFileSync(bin, `#!/bin/sh\nexec '${NODE}' '${join(TOP, 'dist', 'osctl.cjs')}' "$@"\n`, { mode: 0o755 })
+  const osctl = `exec '${NODE}' '${join(TOP, 'dist', 'osctl.cjs')}' "$@"`
+  const cut = `kill -USR2 ${process.pid}; sleep 1; until osctl ping >/dev/null 2>&1; do sleep 0.2; done`
+  for (const [name, script] of Object.entries({ osctl, 'power-cut': cut }))
+    writeFileSync(join(directory, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
   return directory
 }
 
