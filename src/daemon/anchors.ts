@@ -15,6 +15,7 @@ import { type Anchor, type Broken, judge } from '../audit/anchors.ts'
 import { ask } from '../audit/ask.ts'
 import type { Dataset, Fence } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
+import { keepReservation } from '../effects/reservation.ts'
 import type { LogStore } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
 import type { EventData } from '../events/types/events.ts'
@@ -77,6 +78,8 @@ export class Anchors {
     await zfs.snapshot(name, unlogged(name), { [ANCHOR_PROPERTY]: headText(head) }).catch((error) => {
       if (!(error instanceof HostError) || error.code !== 'E_EXISTS') throw error
     })
+    // What the log holds by itself is another amount now.
+    await keepReservation(zfs, events)
     const ours = (await zfs.snapshots(events)).filter(isOurs)
     for (const old of ours.slice(0, Math.max(0, ours.length - SNAPSHOTS_KEPT))) {
       await zfs.destroy(old.name, old.guid, unlogged(old.name))

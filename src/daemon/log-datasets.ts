@@ -3,6 +3,7 @@
  * idempotent; `zfs create` of what is there already is simply not done.
  */
 import { type Dataset, type Fence, HostError, type ZfsPort } from '../effects/host.ts'
+import { keepReservation, LOG_RESERVE_BYTES } from '../effects/reservation.ts'
 
 /** Small records: an event's commit is one page of 4 KiB and its WAL frame. */
 const EVENTS_PROPERTIES = {
@@ -10,7 +11,7 @@ const EVENTS_PROPERTIES = {
   logbias: 'latency',
   recordsize: '8K',
   'com.sun:auto-snapshot': 'false',
-  refreservation: '64M',
+  refreservation: String(LOG_RESERVE_BYTES),
 }
 const CACHE_PROPERTIES = {
   atime: 'off',
@@ -50,9 +51,14 @@ async function ensure(
 export const eventsDataset = (dataset: string): string => `${dataset}/events`
 export const cacheDataset = (dataset: string): string => `${dataset}/cache`
 
-/** The dataset of the event log, mounted. @returns, @throws as `ensure` */
-export const ensureEvents = (zfs: ZfsPort, dataset: string, create: boolean): Promise<Dataset | null> =>
-  ensure(zfs, eventsDataset(dataset), EVENTS_PROPERTIES, create)
+/** The dataset of the event log, mounted, with its reserve. @returns, @throws as `ensure` */
+export async function ensureEvents(zfs: ZfsPort, dataset: string, create: boolean): Promise<Dataset | null> {
+  const name = eventsDataset(dataset)
+  const seen = await ensure(zfs, name, EVENTS_PROPERTIES, create)
+  // A pool that cannot be written to is opened all the same.
+  if (seen) await keepReservation(zfs, name).catch(() => {})
+  return seen
+}
 
 /** A cache may always be made anew. */
 export const ensureCache = (zfs: ZfsPort, dataset: string): Promise<Dataset | null> =>

@@ -233,7 +233,7 @@ describe('a log that is away', { timeout: 4 * MINUTE }, () => {
     await scene.osctl('pool import full')
     assert.equal(await scene.column('full:kept', 'my.org:colour'), 'green')
     await scene.osctl('pool export -f full')
-    await scene.sh('zfs destroy full/events')
+    await scene.sh('zfs destroy -r full/events')
     await scene.refused('pool import full', /no event log/)
     assert.equal((await scene.machine.run('zfs list full/events')).status, 1, 'none is made in its place')
     await scene.daemonLives()

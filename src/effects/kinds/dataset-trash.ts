@@ -2,11 +2,12 @@
  * dataset.trash: takes a container's dataset out of service: unmount, rename into the trash.
  *
  * By guid, as dataset.rename. A mount that something still holds is detached lazily: the name is free at
- * once, and dataset.destroy waits for the last user. Killed before, or between unmount and rename: not
+ * once, and dataset.destroy waits for the last user. On a full pool the reserve of the log makes room. Killed before, or between unmount and rename: not
  * started. Killed after, or twice: done. Undo is un-delete: the dataset is renamed back, nothing was lost.
  */
 import type { EffectContext, EffectKind } from '../effect.ts'
 import { HostError } from '../host.ts'
+import { withReserve } from '../reservation.ts'
 import { fullName, mustBe } from './common.ts'
 
 /** @throws what the second, lazy attempt throws */
@@ -34,7 +35,8 @@ export const datasetTrash: EffectKind<'dataset.trash'> = {
     if (target?.guid === args.guid) return { guid: args.guid }
     await mustBe(context, from, args.guid)
     await detach(context, from)
-    await context.host.zfs.rename(from, to, context.fence)
+    const { zfs } = context.host
+    await withReserve(zfs, fullName(context, 'events'), () => zfs.rename(from, to, context.fence))
     return { guid: args.guid }
   },
   async probe(args, context) {
