@@ -89,7 +89,9 @@ export class Link {
     for (const warning of accepted.warnings) io.err(`warning: ${warning}\n`)
     if (globals.flag('json')) io.out(`${JSON.stringify(accepted)}\n`)
     else if (accepted.result === 'accepted' && !globals.flag('quiet')) {
-      io.out(`accepted: it goes on as operation ${accepted.op} (osctl op show ${accepted.op})\n`)
+      io.out(
+        `accepted: it goes on as operation ${accepted.op} (osctl op attach ${accepted.op} waits for it)\n`,
+      )
     } else if (accepted.result === 'noop' && io.isTerminal(2))
       io.err('note: nothing to do, it was so already\n')
     return accepted
@@ -126,7 +128,8 @@ export class Link {
     const sudoUser = env['SUDO_USER']
     const sshClient = env['SSH_CONNECTION']?.split(' ')[0]
     return {
-      cli,
+      // The command that is planned is the one without the option.
+      cli: this.isDryRun ? cli.replace(' --dry-run', '') : cli,
       ...this.#key(),
       progress,
       noWait: globals.flag('no-wait'),
@@ -173,5 +176,5 @@ type AcceptedMethod = { [M in MethodName]: MethodResult<M> extends Accepted ? M 
 function interrupted(op: string | null): string {
   return op === null
     ? '\ninterrupted: if the command was accepted it goes on (osctl op ls)\n'
-    : `\ninterrupted: operation ${op} goes on (osctl op show ${op})\n`
+    : `\ninterrupted: operation ${op} goes on (osctl op attach ${op} takes it up again)\n`
 }

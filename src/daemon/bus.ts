@@ -7,6 +7,7 @@
  * grow the log: at most 20 a minute a stream are written, then one sum of the rest (DESIGN D15).
  */
 import { LogError } from '../events/log/store.ts'
+import type { StoredEvent } from '../events/types/envelope.ts'
 import type { Fact } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { Draft } from '../machines/advance.ts'
@@ -141,6 +142,13 @@ export class Bus {
     const event = key === undefined ? null : await pool.journal.store.byKey(key)
     if (!event?.op) return null
     const { op, seq, stream, type } = event
+    if (type === 'CommandNoop') return { op, result: 'noop', position: `${pool.name}:${seq}`, warnings: [] }
+    return await this.#follow(pool, stream, op, seq, waiting)
+  }
+
+  /** Takes up an operation that somebody else gave the command for. @throws as `run` */
+  async attach(pool: Pool, event: StoredEvent, waiting: Waiting): Promise<Accepted> {
+    const { op = event.id, seq, stream, type } = event
     if (type === 'CommandNoop') return { op, result: 'noop', position: `${pool.name}:${seq}`, warnings: [] }
     return await this.#follow(pool, stream, op, seq, waiting)
   }

@@ -34,10 +34,12 @@ export async function closePool(
   pool: Pool,
   options: ExportOptions,
   asked: Asked,
+  accepted: (op: string) => void,
 ): Promise<string | null> {
   const command = { type: 'pool.export', ...options } as const
   const { op } = await owner.bus.run(pool, asked, (view) => decidePool(view, command, asked), {
     noWait: true,
+    accepted,
   })
   if (op !== asked.op) return (await owner.bus.known(pool, asked.key, { noWait: false }))?.op ?? op
   const failed = options.stopContainers ? await stopAll(owner, pool) : []

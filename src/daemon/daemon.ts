@@ -45,6 +45,9 @@ const RENAMING: readonly EventType[] = [
   'RepositoryDeleted',
 ]
 
+/** Told the operation's id once it is accepted. */
+type Told = (op: string) => void
+
 export class Daemon {
   readonly ports: DaemonPorts
   readonly bus = new Bus((pool, states) => this.#users.wantedWith(pool, states))
@@ -127,8 +130,13 @@ export class Daemon {
    * Marks and lays out a pool, and imports it (DESIGN D19). Runs again where it was interrupted.
    * @returns the operation; that of an earlier time when the same command was given before
    */
-  install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
-    return this.#alone(name, () => this.#install(name, dataset, asked))
+  install(
+    name: string,
+    dataset: string | null,
+    asked: Asked,
+    accepted: Told = () => {},
+  ): Promise<string | null> {
+    return this.#alone(name, () => this.#install(name, dataset, asked, accepted))
   }
 
   /** A plan is made while nothing else is done to the pool as a whole. */
@@ -148,7 +156,7 @@ export class Daemon {
     }
   }
 
-  async #install(name: string, dataset: string | null, asked: Asked): Promise<string | null> {
+  async #install(name: string, dataset: string | null, asked: Asked, accepted: Told): Promise<string | null> {
     const facts = await checkInstallable(this.ports, name, dataset)
     const imported = this.pools.get(name)
     const known = imported ? await this.bus.known(imported, asked.key, { noWait: false }) : null
@@ -159,7 +167,10 @@ export class Daemon {
       await this.#resumeInstallation(pool)
       if (lifeOf(pool.journal.states.pool()) !== 'closed') {
         const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
-        await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: false })
+        await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), {
+          noWait: false,
+          accepted,
+        })
       }
       await this.#open(pool, false, this.asked('boot', 'pool import', { name }))
       return asked.op
@@ -179,16 +190,17 @@ export class Daemon {
     await pool.ended(op.id, 'pool')
   }
 
-  uninstall(name: string, asked: Asked): Promise<void> {
-    return this.#alone(name, () => this.#uninstall(name, asked))
+  uninstall(name: string, asked: Asked, accepted: Told = () => {}): Promise<void> {
+    return this.#alone(name, () => this.#uninstall(name, asked, accepted))
   }
 
-  async #uninstall(name: string, asked: Asked): Promise<void> {
+  async #uninstall(name: string, asked: Asked, accepted: Told): Promise<void> {
     const facts = await checkUninstallable(this.ports, name, this.pools.has(name))
     const pool = await this.#attach(name, facts.dataset, false)
     try {
       await this.bus.run(pool, asked, (view) => decidePool(view, { type: 'pool.uninstall' }, asked), {
         noWait: false,
+        accepted,
       })
     } finally {
       await this.#drop(pool)
@@ -225,14 +237,14 @@ export class Daemon {
     await pool.detach()
   }
 
-  async #open(pool: Pool, isAsked: boolean, asked: Asked): Promise<void> {
+  async #open(pool: Pool, isAsked: boolean, asked: Asked, accepted: Told = () => {}): Promise<void> {
     await this.#users.trySync()
     if (pool.journal.unavailable !== null) {
       this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
       return
     }
     for (const report of this.#early.values()) if (report.pool === pool.name) pool.report(report)
-    const { previous } = await pool.ready(asked)
+    const { previous } = await pool.ready(asked, accepted)
     this.problems.delete(pool.name)
     const shared = this.#users.shared(pool)
     if (shared !== null) this.problems.set(`${pool.name} ids`, shared)
@@ -244,11 +256,12 @@ export class Daemon {
     name: string,
     autostart: boolean,
     asked = this.asked('boot', 'pool import', { name }),
+    accepted: Told = () => {},
   ): Promise<void> {
-    return this.#alone(name, () => this.#import(name, autostart, asked))
+    return this.#alone(name, () => this.#import(name, autostart, asked, accepted))
   }
 
-  async #import(name: string, autostart: boolean, asked: Asked): Promise<void> {
+  async #import(name: string, autostart: boolean, asked: Asked, accepted: Told): Promise<void> {
     const facts = await checkImportable(this.ports, name, this.pools.has(name))
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)
@@ -257,7 +270,7 @@ export class Daemon {
       // A log of which nothing can be read says nothing about the pool: it is shown, and says what is wrong.
       if (pool.journal.unavailable === null && lifeOf(pool.journal.states.pool()) === 'absent')
         throw notInstalled(name)
-      await this.#open(pool, autostart, asked)
+      await this.#open(pool, autostart, asked, accepted)
     } catch (error) {
       await this.#drop(pool)
       throw error
@@ -287,14 +300,19 @@ export class Daemon {
   }
 
   /** @returns the operation; that of an earlier time when the same command was given before */
-  export(name: string, options: ExportOptions, asked: Asked): Promise<string | null> {
-    return this.#alone(name, () => this.#export(name, options, asked))
+  export(
+    name: string,
+    options: ExportOptions,
+    asked: Asked,
+    accepted: Told = () => {},
+  ): Promise<string | null> {
+    return this.#alone(name, () => this.#export(name, options, asked, accepted))
   }
 
-  async #export(name: string, options: ExportOptions, asked: Asked): Promise<string | null> {
+  async #export(name: string, options: ExportOptions, asked: Asked, accepted: Told): Promise<string | null> {
     const pool = this.pool(name)
     if (pool.journal.unavailable === null) {
-      const op = await closePool(this, pool, options, asked)
+      const op = await closePool(this, pool, options, asked, accepted)
       if (op !== asked.op) return op
       await pool.upkeep.finish().catch((error) => this.#warn(name, error, 'the head could not be anchored'))
     }

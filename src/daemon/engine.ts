@@ -55,6 +55,8 @@ export class Engine {
   readonly #running = new Map<string, Running>()
   readonly #lanes = new Map<string, Promise<void>>()
   readonly #progress = new Set<ProgressListener>()
+  /** Operations that are to go no further, and on whose word. */
+  readonly #cancelled = new Map<string, string>()
   #stopped = false
 
   constructor(ports: DaemonPorts, journal: Journal, pool: EnginePool) {
@@ -118,10 +120,22 @@ export class Engine {
     let pause = FIRST_PAUSE_MS
     for (;;) {
       const pending = this.#awaited(stream, intent)
-      if (!pending || signal.aborted) return
+      if (!pending) return
+      const why = this.#cancels(pending)
+      if (why !== null) {
+        const kept = new AbortController().signal
+        return await this.#settle(
+          stream,
+          intent,
+          await this.#verified(stream, pending, cancelled(pending, why), kept),
+        )
+      }
+      if (signal.aborted) return
       const outcome = await this.#attempt(stream, pending, signal)
       if (this.#stopped) return
       if (outcome.type !== 'EffectFailed') return await this.#settle(stream, intent, outcome)
+      // What was cancelled while it ran is settled as such, whatever it said.
+      if (this.#cancels(pending) !== null) continue
       const again = outcome.class === 'transient' && pending.attempts < this.#kind(pending.kind).attempts
       if (!again)
         return await this.#settle(stream, intent, await this.#verified(stream, pending, outcome, signal))
@@ -136,6 +150,25 @@ export class Engine {
       await this.#ports.clock.sleep(pause, signal).catch(() => {})
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
     }
+  }
+
+  /** Why an operation goes no further than here; null when it does, or must. */
+  #cancels({ intent, kind, compensates }: PendingIntent): string | null {
+    if (compensates || isNone(this.#kind(kind).cancel)) return null
+    return this.#cancelled.get(operationOf(intent)) ?? null
+  }
+
+  /** The operation goes no further: what can be stopped while it runs is, else it ends before its next step. */
+  async cancel({ intent, kind }: PendingIntent, why: string): Promise<void> {
+    this.#cancelled.set(operationOf(intent), why)
+    if (this.#kind(kind).cancel !== 'during') return
+    this.#running.get(intent)?.abort.abort(new HostError('E_ABORTED', 'cancelled', why))
+    await this.#ports.host.fence(intent).catch(() => 0)
+  }
+
+  /** The operation is over. */
+  forget(op: string): void {
+    this.#cancelled.delete(op)
   }
 
   #awaited(stream: StreamId, intent: string): PendingIntent | null {
@@ -245,7 +278,7 @@ export class Engine {
   }
 
   context(stream: StreamId, intent: string, signal: AbortSignal): EffectContext {
-    const op = intent.split('.')[0] ?? intent
+    const op = operationOf(intent)
     const fence: Fence = {
       intent,
       signal,
@@ -286,6 +319,17 @@ export class Engine {
     this.#stopped = true
   }
 }
+
+const operationOf = (intent: string): string => intent.split('.')[0] ?? intent
+
+const cancelled = ({ intent, kind }: PendingIntent, message: string): FactOf<'EffectFailed'> => ({
+  type: 'EffectFailed',
+  intent,
+  kind,
+  class: 'cancelled',
+  message,
+  by: 'run',
+})
 
 /** What an error means to the engine; anything that is not a HostError is a defect, and permanent. */
 export function classify(error: unknown): { failure: FailureClass; message: string } {

@@ -124,13 +124,14 @@ export class Pool {
   }
 
   /** Opens the pool for commands and settles what was left open. An operation that was open goes first. */
-  async ready(asked: Asked): Promise<{ previous: Previous }> {
+  async ready(asked: Asked, accepted: (op: string) => void = () => {}): Promise<{ previous: Previous }> {
     const { host } = this.#ports
     const previous = previousOf(this.journal.states.pool(), host.bootId())
     await this.journal.submit((view) => ({
       drafts: openingDrafts(view.pool(), this, host.bootId(), previous, asked),
       extra: null,
     }))
+    accepted(asked.op)
     await patiently(this.#ports.clock, ATTEMPTS, () => host.materialise.pool(this.name, this.dataset))
     const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine, this.#reports)
     const seen = await this.#lookAtAll()
@@ -248,6 +249,7 @@ export class Pool {
 
   #onCommit(committed: Committed): void {
     this.#ends.onCommit(committed)
+    for (const { op } of committed.finished) this.engine.forget(op)
     for (const requested of committed.requested) this.engine.start(requested)
     for (const [stream, state] of committed.states) {
       if (stream === 'pool') continue

@@ -64,6 +64,11 @@ export type EffectKind<K extends IntentKind> = {
   assume(args: IntentArgs<K>): Assumed<K>
   /** Another outcome after which other steps follow; absent where there is none. */
   otherwise?(args: IntentArgs<K>): { when: string; evidence: Assumed<K> } | null
+  /**
+   * Until when `op cancel` may stop it: before it has begun, or also while it runs (its processes are then killed, and
+   * what it made is undone as after a failure). None: once it is asked for it must end by itself.
+   */
+  readonly cancel: 'before' | 'during' | None
   /** Attempts before a transient failure becomes final. */
   readonly attempts: number
   /** Effects with an equal key run one after another; null when they never meet. */

@@ -293,6 +293,9 @@ export const methods = {
     ...meta,
   }),
   'op.show': z.strictObject({ op: z.string().min(1).max(100), ...at, ...meta }),
+  /** Waits for the end of an operation, as whoever gave the command would. */
+  'op.attach': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
+  'op.cancel': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
   'op.retry': z.strictObject({ op: z.string().min(1).max(100), ...meta }),
   'op.resolve': z.strictObject({
     op: z.string().min(1).max(100),

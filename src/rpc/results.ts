@@ -329,6 +329,8 @@ export type MethodResults = {
   revert: Accepted
   'op.list': OpRow[]
   'op.show': OpRow
+  'op.attach': Accepted
+  'op.cancel': Accepted
   'op.retry': Accepted
   'op.resolve': Accepted
   healthcheck: HealthRow[]

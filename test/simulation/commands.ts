@@ -16,8 +16,9 @@ const REPOSITORIES = ['default', 'mine'] as const
 /** What there is to ask about. */
 export type Scope = {
   readonly pools: readonly string[]
-  /** Operations in doubt, and sessions that were begun. */
+  /** Operations in doubt, those that are under way, and sessions that were begun. */
   readonly doubts: readonly string[]
+  readonly ops: readonly string[]
   readonly sessions: readonly string[]
 }
 const UNKNOWN = '01KE0000000000000000000000'
@@ -66,6 +67,14 @@ export const MAKERS: Makers = {
       session: sessions.length > 0 ? chance.pick(sessions) : UNKNOWN,
       status: 0,
     }),
+  },
+  'op.cancel': {
+    weight: 1.5,
+    make: (chance, { ops }) => ({ op: ops.length > 0 ? chance.pick(ops) : UNKNOWN }),
+  },
+  'op.attach': {
+    weight: 0.5,
+    make: (chance, { ops }) => ({ op: ops.length > 0 ? chance.pick(ops) : UNKNOWN }),
   },
   'op.retry': {
     weight: 0.5,

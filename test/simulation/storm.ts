@@ -64,8 +64,10 @@ class Weather {
   }
 
   get #scope(): Scope {
-    const doubts = [...this.#world.daemon.pools.values()].flatMap((pool) => doubtsOf(pool))
-    return { pools: this.#pools, doubts, sessions: this.#sessions }
+    const pools = [...this.#world.daemon.pools.values()]
+    const doubts = pools.flatMap((pool) => doubtsOf(pool))
+    const ops = pools.flatMap((pool) => openOf(pool))
+    return { pools: this.#pools, doubts, ops, sessions: this.#sessions }
   }
 
   get #pools(): string[] {
@@ -273,6 +275,10 @@ class Weather {
     })
   }
 }
+
+/** Operations that are under way. */
+const openOf = ({ states }: Pool): string[] =>
+  [states.pool(), ...states.all()].flatMap(({ context: { op } }) => (op ? [op.id] : []))
 
 /** Operations in doubt. */
 const doubtsOf = ({ states }: Pool): string[] =>

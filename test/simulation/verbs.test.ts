@@ -31,6 +31,7 @@ const READ_ONLY: readonly MethodName[] = [
   'event.subscribe',
   'op.list',
   'op.show',
+  'op.attach',
   'healthcheck',
   'diff',
   'debug.machine',
@@ -47,8 +48,10 @@ const ONE_COMMIT: readonly MethodName[] = [
 ]
 /** An import and a shutdown are what every crash test does before and after its verb. */
 const AROUND: readonly MethodName[] = ['pool.import', 'op.retry', 'op.resolve', 'shutdown']
+/** At every boundary of other verbs: cancel.test.ts. */
+const CANCEL: MethodName = 'op.cancel'
 /** Their pool is not imported, or its log is damaged or old, so each has a test of its own. */
-const OWN: readonly MethodName[] = ['pool.uninstall', 'event.recover', 'event.prune']
+const OWN: readonly MethodName[] = ['pool.uninstall', 'event.recover', 'event.prune', CANCEL]
 
 const changing = (Object.keys(methods) as MethodName[]).filter((name) => !READ_ONLY.includes(name))
 

@@ -80,6 +80,33 @@ function describeOp(row: OpRow, exact: boolean): string {
   return lines.join('') + table + (row.state === 'in doubt' ? hint : '')
 }
 
+const opAttach: CommandSpec = {
+  name: 'attach',
+  summary: 'Wait for an operation and show its progress',
+  description: [
+    'As if you had given the command yourself: its end is the end of this one, and its failure too. Ctrl-C leaves it running.',
+  ],
+  args: [OP],
+  run: async (invocation) => {
+    await invocation.link.apply('op.attach', { op: arg(invocation, 0) })
+  },
+}
+
+const opCancel: CommandSpec = {
+  name: 'cancel',
+  summary: 'Stop an operation and undo what it made',
+  description: [
+    'Downloads, unpacking and starts are stopped while they run; other steps are let finish, and the next does not begin. What cannot be stopped says so, and which step it is.',
+  ],
+  args: [OP],
+  run: async (invocation) => {
+    const { link, io, globals } = invocation
+    const { result } = await link.apply('op.cancel', { op: arg(invocation, 0) })
+    if (result === 'done' && !globals.flag('json') && !globals.flag('quiet'))
+      io.out('cancelled, and what it had made is undone\n')
+  },
+}
+
 const opRetry: CommandSpec = {
   name: 'retry',
   summary: 'Try the step that is in doubt again',
@@ -113,5 +140,5 @@ export const op: GroupSpec = {
   name: 'op',
   aliases: ['operation'],
   summary: 'Operations',
-  commands: [opLs, opShow, opRetry, opResolve],
+  commands: [opLs, opShow, opAttach, opCancel, opRetry, opResolve],
 }

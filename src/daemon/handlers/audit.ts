@@ -101,6 +101,7 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
         return planned(await daemon.plan(pool.name, (users) => planRetry(pool, stream, pending, op, users)))
       await pool.settle(stream, pending)
       call.operation(op)
+      if (meta?.noWait) return { op, result: 'accepted', position: null, warnings: [] }
       return await ended(pool, stream, op)
     },
     'op.resolve': async (params, call) => {

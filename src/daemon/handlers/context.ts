@@ -4,7 +4,7 @@ import type { CtState } from '../../machines/container/machine.ts'
 import type { Asked } from '../../machines/decide/decision.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta, MethodName, MethodParams } from '../../rpc/methods.ts'
-import type { MethodResult } from '../../rpc/results.ts'
+import type { Accepted, MethodResult } from '../../rpc/results.ts'
 import type { Waiting } from '../bus.ts'
 import type { Daemon } from '../daemon.ts'
 import { CallError, notFound } from '../errors.ts'
@@ -57,6 +57,19 @@ export function waiting(call: Call, meta: Meta | undefined): Waiting {
     accepted: (op) => call.operation(op),
     progress: (text, done, total) => call.progress(text, done ?? undefined, total),
   }
+}
+
+/** Work on a pool as a whole: with `noWait` it is answered as soon as it is accepted, and goes on. */
+export function unlessWaited(
+  call: Call,
+  meta: Meta | undefined,
+  work: (accepted: (op: string) => void) => Promise<Accepted>,
+): Promise<Accepted> {
+  if (!meta?.noWait) return work((op) => call.operation(op))
+  return new Promise((resolve, reject) => {
+    const accepted = (op: string): void => resolve({ op, result: 'accepted', position: null, warnings: [] })
+    work(accepted).then(resolve, reject)
+  })
 }
 
 export function refuseWhileStopping(daemon: Daemon): void {

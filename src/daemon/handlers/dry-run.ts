@@ -32,6 +32,8 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'repo.enable': true,
   'repo.disable': true,
   'trash.prune': true,
+  'op.attach': 'it changes nothing (osctl op show shows the operation)',
+  'op.cancel': true,
   'op.retry': true,
   'op.resolve': true,
   revert: true,

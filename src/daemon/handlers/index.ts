@@ -11,6 +11,7 @@ import { withPlan } from './dry-run.ts'
 import { eventHandlers } from './event.ts'
 import { historyHandlers } from './history.ts'
 import { hostHandlers } from './host.ts'
+import { controlHandlers } from './op-control.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
 import { proofHandlers } from './proof.ts'
 import { revertHandlers } from './revert.ts'
@@ -30,6 +31,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...eventHandlers(daemon),
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
+    ...controlHandlers(daemon),
     ...revertHandlers(daemon),
     ...undeleteHandlers(daemon),
     ...proofHandlers(daemon),

@@ -13,7 +13,15 @@ import { planned } from '../plan/plan.ts'
 import { planExport, planImport, planImportAll, planInstall, planUninstall } from '../plan/pools.ts'
 import type { Pool } from '../pool.ts'
 import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
-import { asked, type HandlersOf, named, poolsOf, refuseWhileStopping, waiting } from './context.ts'
+import {
+  asked,
+  type HandlersOf,
+  named,
+  poolsOf,
+  refuseWhileStopping,
+  unlessWaited,
+  waiting,
+} from './context.ts'
 
 const done = (op: string | null, warnings: string[] = []): Accepted => ({
   op,
@@ -48,14 +56,18 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       const ask = asked(daemon, call, 'pool install', params)
       if (params.meta?.dryRun)
         return planned(await planInstall(daemon, params.name, params.dataset ?? null, ask))
-      return done(await daemon.install(params.name, params.dataset ?? null, ask))
+      return await unlessWaited(call, params.meta, async (accepted) =>
+        done(await daemon.install(params.name, params.dataset ?? null, ask, accepted)),
+      )
     },
     'pool.uninstall': async (params, call) => {
       refuseWhileStopping(daemon)
       const ask = asked(daemon, call, 'pool uninstall', params)
       if (params.meta?.dryRun) return planned(await planUninstall(daemon, params.name, ask))
-      await daemon.uninstall(params.name, ask)
-      return done(ask.op)
+      return await unlessWaited(call, params.meta, async (accepted) => {
+        await daemon.uninstall(params.name, ask, accepted)
+        return done(ask.op)
+      })
     },
     'pool.import': async (params, call) => {
       refuseWhileStopping(daemon)
@@ -70,8 +82,11 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       if (params.name === undefined) throw invalid('E_POOL', 'missing argument <pool> (or --all)')
       const ask = asked(daemon, call, 'pool import', params)
       if (params.meta?.dryRun) return planned(await planImport(daemon, params.name, params.autostart, ask))
-      await daemon.import(params.name, params.autostart, ask)
-      return done(ask.op)
+      const { name, autostart } = params
+      return await unlessWaited(call, params.meta, async (accepted) => {
+        await daemon.import(name, autostart, ask, accepted)
+        return done(ask.op)
+      })
     },
     'pool.export': async (params, call) => {
       const isGone = params.ifImported && !daemon.pools.has(params.name)
@@ -82,7 +97,9 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       const { force, stopContainers } = params
       if (params.meta?.dryRun)
         return planned(await planExport(daemon, params.name, { force, stopContainers }, ask))
-      return done(await daemon.export(params.name, { force, stopContainers }, ask))
+      return await unlessWaited(call, params.meta, async (accepted) =>
+        done(await daemon.export(params.name, { force, stopContainers }, ask, accepted)),
+      )
     },
     'pool.set': async (params, call) => {
       const pool = daemon.pool(params.name)

@@ -69,6 +69,7 @@ export const datasetClone: EffectKind<'dataset.clone'> = {
   },
   undo: (args, evidence, context) => destroyOwn(context, args.dataset, evidence?.guid ?? null),
   assume: (args) => plannedDataset(args.dataset),
+  cancel: 'before',
   attempts: 3,
   lane: (args) => `dataset:${args.dataset}`,
 }

@@ -53,6 +53,7 @@ export const datasetCreate: EffectKind<'dataset.create'> = {
   },
   undo: (args, evidence, context) => destroyOwn(context, args.dataset, evidence?.guid ?? null),
   assume: (args) => plannedDataset(args.dataset),
+  cancel: 'before',
   attempts: 3,
   lane: (args) => `dataset:${args.dataset}`,
 }

@@ -34,6 +34,7 @@ export const datasetDestroy: EffectKind<'dataset.destroy'> = {
   },
   undo: none('destroyed blocks are gone; a delete goes through the trash, which can be undone'),
   assume: () => ({}),
+  cancel: none('what has begun to be destroyed cannot be kept'),
   attempts: 8,
   lane: (args) => `dataset:${args.dataset}`,
 }

@@ -73,6 +73,7 @@ export const datasetRename: EffectKind<'dataset.rename'> = {
           evidence: { guid: `<guid of ${args.to}>`, existing: true },
         }
       : null,
+  cancel: 'before',
   attempts: 5,
   lane: (args) => `dataset:${args.to}`,
 }

@@ -46,6 +46,7 @@ export const datasetSnapshot: EffectKind<'dataset.snapshot'> = {
     guid: `<guid of snapshot ${args.name}>`,
     createtxg: `<createtxg of snapshot ${args.name}>`,
   }),
+  cancel: 'before',
   attempts: 3,
   lane: (args) => `dataset:${args.dataset}`,
 }

@@ -55,6 +55,7 @@ export const datasetTrash: EffectKind<'dataset.trash'> = {
     await context.host.zfs.rename(to, fullName(context, args.from), context.fence)
   },
   assume: (args) => ({ guid: args.guid }),
+  cancel: 'before',
   attempts: 5,
   lane: (args) => `dataset:${args.from}`,
 }

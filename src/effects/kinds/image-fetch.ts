@@ -59,6 +59,7 @@ export const imageFetch: EffectKind<'image.fetch'> = {
     sha256: args.image.sha256 ?? '<sha256 of the download>',
     bytes: '<bytes of the download>',
   }),
+  cancel: 'during',
   attempts: 5,
   lane: (args) => `file:${imageFile(args.image)}`,
 }

@@ -53,6 +53,7 @@ export const imageReceive: EffectKind<'image.receive'> = {
   },
   undo: (args, evidence, context) => destroyOwn(context, args.dataset, evidence?.guid ?? null),
   assume: (args) => plannedDataset(args.dataset),
+  cancel: 'during',
   attempts: 2,
   lane: (args) => `dataset:${args.dataset}`,
 }

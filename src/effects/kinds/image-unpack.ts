@@ -60,6 +60,7 @@ export const imageUnpack: EffectKind<'image.unpack'> = {
   },
   undo: none('its dataset is in staging and is destroyed as a whole by the undo of dataset.create'),
   assume: () => ({ entries: '<entries>', bytes: '<bytes>', skippedDevices: '<devices>' }),
+  cancel: 'during',
   attempts: 2,
   lane: (args) => `dataset:${args.dataset}`,
 }

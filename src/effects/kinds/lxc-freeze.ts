@@ -25,6 +25,7 @@ export const lxcFreeze: EffectKind<'lxc.freeze'> = {
   undo: (args, _evidence, context) =>
     revert('frozen', args, context, () => context.host.lxc.thaw(refOf(context, args), context.fence)),
   assume: () => ({}),
+  cancel: 'before',
   attempts: 3,
   lane: () => null,
 }

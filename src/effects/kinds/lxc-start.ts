@@ -54,6 +54,7 @@ export const lxcStart: EffectKind<'lxc.start'> = {
     startTime: '<start time of its init>',
     bootId: '<boot id>',
   }),
+  cancel: 'during',
   attempts: 2,
   lane: () => null,
 }

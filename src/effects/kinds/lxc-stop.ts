@@ -40,6 +40,7 @@ export const lxcStop: EffectKind<'lxc.stop'> = {
   },
   undo: none('processes that ended cannot be brought back; starting again is another run'),
   assume: (args) => ({ how: args.mode === 'kill' ? 'killed' : 'clean' }),
+  cancel: none('a container that was asked to end cannot be asked to go on; ct stop --kill ends it at once'),
   attempts: 3,
   lane: () => null,
 }

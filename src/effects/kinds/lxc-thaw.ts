@@ -25,6 +25,7 @@ export const lxcThaw: EffectKind<'lxc.thaw'> = {
   undo: (args, _evidence, context) =>
     revert('running', args, context, () => context.host.lxc.freeze(refOf(context, args), context.fence)),
   assume: () => ({}),
+  cancel: 'before',
   attempts: 3,
   lane: () => null,
 }

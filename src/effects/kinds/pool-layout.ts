@@ -69,6 +69,7 @@ export const poolLayout: EffectKind<'pool.layout'> = {
   },
   undo: none('empty datasets cost nothing and may be in use; a pool is given up by pool.mark'),
   assume: () => ({ created: Object.keys(POOL_LAYOUT) }),
+  cancel: none('it makes what is missing and takes nothing away; pool uninstall gives the pool up'),
   attempts: 3,
   lane: () => 'pool',
 }

@@ -5,7 +5,7 @@
  * own. Killed before: not started. Killed after, or twice: done. Undo takes back only what it set.
  */
 import type { IntentArgs } from '../../events/types/intents.ts'
-import type { EffectContext, EffectKind } from '../effect.ts'
+import { type EffectContext, type EffectKind, none } from '../effect.ts'
 import type { Dataset } from '../host.ts'
 import { mustGet } from './common.ts'
 
@@ -53,6 +53,7 @@ export const poolMark: EffectKind<'pool.mark'> = {
     else await mark({ active: true, dataset: args.dataset }, context)
   },
   assume: () => ({}),
+  cancel: none("one property is set at once; pool install and pool uninstall are each other's opposite"),
   attempts: 5,
   lane: () => 'pool',
 }

@@ -147,7 +147,7 @@ test('what a change answers is said: accepted, nothing to do, where a deleted co
   const accepted = await run(['ct', 'freeze', 'x'], {
     'ct.freeze': async () => ({ ...done, result: 'accepted' as const }),
   })
-  assert.equal(accepted.out, 'accepted: it goes on as operation OP (osctl op show OP)\n')
+  assert.equal(accepted.out, 'accepted: it goes on as operation OP (osctl op attach OP waits for it)\n')
   const noop = { 'ct.freeze': async () => ({ ...done, result: 'noop' as const }) }
   assert.equal((await run(['ct', 'freeze', 'x'], noop)).err, '')
   assert.equal(

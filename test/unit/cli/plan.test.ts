@@ -52,6 +52,7 @@ test('--dry-run asks for a plan, without a key, and prints it step by step', asy
   assert.equal(err, '')
   assert.equal(seen?.meta?.dryRun, true)
   assert.equal(seen?.meta?.key, undefined)
+  assert.equal(seen?.meta?.cli, 'osctl ct stop 101')
   assert.equal(
     out,
     `  1. lxc.stop (101)
@@ -138,4 +139,23 @@ test('revert shows its plan on a terminal, asks, and does nothing without a yes'
   assert.equal((await run(['revert', '-y', 'tank:42'], handlers, { terminals: [0] })).status, 0)
   assert.equal((await run(['revert', 'tank:42'], handlers)).status, 0, 'a script is not asked')
   assert.deepEqual(seen, [true, true, false, false, false])
+})
+
+test('op attach and op cancel pass the operation on, and a cancellation says what it did', async () => {
+  const seen: string[] = []
+  const handlers = {
+    'op.attach': async ({ op }: MethodParams<'op.attach'>) => {
+      seen.push(`attach ${op}`)
+      return { op, result: 'done' as const, position: 'tank:9', warnings: [] }
+    },
+    'op.cancel': async ({ op }: MethodParams<'op.cancel'>) => {
+      seen.push(`cancel ${op}`)
+      return { op, result: 'done' as const, position: null, warnings: [] }
+    },
+  }
+  assert.equal((await run(['op', 'attach', '01OP'], handlers)).out, '')
+  const { out } = await run(['op', 'cancel', '01OP'], handlers)
+  assert.equal(out, 'cancelled, and what it had made is undone\n')
+  assert.equal((await run(['op', 'cancel', '-q', '01OP'], handlers)).out, '')
+  assert.deepEqual(seen, ['attach 01OP', 'cancel 01OP', 'cancel 01OP'])
 })

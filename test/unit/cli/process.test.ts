@@ -101,7 +101,10 @@ test('Ctrl-C while waiting says that the operation goes on, and which', async ()
   await once(run.child.stdout, 'data')
   run.child.kill('SIGINT')
   const { status, err } = await run.ended
-  assert.deepEqual([status, err], [130, '\ninterrupted: operation 01OP goes on (osctl op show 01OP)\n'])
+  assert.deepEqual(
+    [status, err],
+    [130, '\ninterrupted: operation 01OP goes on (osctl op attach 01OP takes it up again)\n'],
+  )
   await gone.promise
 })
 

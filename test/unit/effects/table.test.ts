@@ -24,6 +24,9 @@ describe('the table of effects', () => {
       }
       assert.equal(isNone(effect.probe), false, 'a kind without probe is never retried')
       assert.ok(effect.attempts >= 1)
+      if (isNone(effect.cancel))
+        assert.ok(effect.cancel.none.length > 20, 'what cannot be cancelled says why')
+      else assert.ok(['before', 'during'].includes(effect.cancel))
     })
 
     it(`says in a plan what ${kind} would do and what it would give`, async () => {

@@ -1,0 +1,78 @@
+/** Handlers of `op attach` and `op cancel`: an operation as something that an admin can hold. */
+import { ask } from '../../audit/ask.ts'
+import { isNone } from '../../effects/effect.ts'
+import { type Actor, actorName } from '../../events/types/actor.ts'
+import type { StoredEvent } from '../../events/types/envelope.ts'
+import type { Fact } from '../../events/types/events.ts'
+import type { StreamId } from '../../events/types/ids.ts'
+import type { PendingIntent } from '../../machines/operation.ts'
+import type { Accepted } from '../../rpc/results.ts'
+import type { Daemon } from '../daemon.ts'
+import { CallError, notFound, refused } from '../errors.ts'
+import { planOutcome } from '../plan/operations.ts'
+import { planned } from '../plan/plan.ts'
+import type { Pool } from '../pool.ts'
+import { actorOf, type HandlersOf, waiting } from './context.ts'
+
+export function controlHandlers(daemon: Daemon): HandlersOf<'op.attach' | 'op.cancel'> {
+  return {
+    'op.attach': async ({ op, meta }, call) => {
+      const { pool, command } = await commandOf(daemon, op)
+      return await daemon.bus.attach(pool, command, waiting(call, meta))
+    },
+    'op.cancel': async ({ op, meta }, call) => {
+      const { pool, command } = await commandOf(daemon, op)
+      const { stream } = command
+      const pending = cancellable(daemon, pool, stream, op)
+      const why = cancelledBy(actorOf(call, meta))
+      if (meta?.dryRun) {
+        const { intent, kind } = pending
+        const fact: Fact = { type: 'EffectFailed', intent, kind, class: 'cancelled', message: why, by: 'run' }
+        return planned(
+          await daemon.plan(pool.name, (users) => planOutcome(pool, stream, pending, op, fact, users)),
+        )
+      }
+      await pool.engine.cancel(pending, why)
+      if (meta?.noWait) return { op, result: 'accepted', position: null, warnings: [] }
+      return await end(pool, stream, op)
+    },
+  }
+}
+
+const cancelledBy = (actor: Actor): string => `cancelled by ${actorName(actor)}`
+
+/** The command's own event, with which its operation began. */
+async function commandOf(daemon: Daemon, op: string): Promise<{ pool: Pool; command: StoredEvent }> {
+  for (const pool of daemon.pools.values()) {
+    const types = ['CommandAccepted', 'CommandNoop'] as const
+    const [command] = await ask(pool.journal.store, { op, types, limit: 1 })
+    if (command) return { pool, command }
+  }
+  throw notFound('E_OP_NOT_FOUND', `operation not found: ${op} (osctl op ls --all shows the recent ones)`)
+}
+
+/** The step that the operation is at, if it may be stopped there. @throws CallError refused, with the step */
+function cancellable(daemon: Daemon, pool: Pool, stream: StreamId, op: string): PendingIntent {
+  const open = pool.states.of(stream)?.context.op
+  if (open?.id !== op) throw refused('E_OP_OVER', `operation ${op} is over (osctl op show ${op})`)
+  const { pending, command } = open
+  if (!pending) throw refused('E_CANNOT_CANCEL', `${command} cannot be cancelled: it has no step to stop at`)
+  const { kind, intent, inDoubt, compensates } = pending
+  const step = `step ${intent.split('.').at(-1)}, ${kind},`
+  if (inDoubt !== null)
+    throw refused('E_OP_IN_DOUBT', `${step} is in doubt: osctl op retry ${op}, or osctl op resolve ${op}`)
+  if (compensates !== null) throw refused('E_CANNOT_CANCEL', `${command} is being undone already`)
+  const { cancel } = daemon.ports.effects[kind]
+  if (isNone(cancel)) throw refused('E_CANNOT_CANCEL', `${step} cannot be cancelled: ${cancel.none}`)
+  return pending
+}
+
+async function end(pool: Pool, stream: StreamId, op: string): Promise<Accepted> {
+  const { result, error } = await pool.ended(op, stream)
+  if (result === 'done') throw refused('E_TOO_LATE', `operation ${op} was done before it could be cancelled`)
+  if (result === 'in doubt') {
+    const way = `osctl op show ${op}, then op retry or op resolve`
+    throw new CallError('in-doubt', 'E_IN_DOUBT', `${error} (in doubt: ${way})`, { op })
+  }
+  return { op, result: 'done', position: null, warnings: [] }
+}
