@@ -1,4 +1,6 @@
 /** Which containers a name means, today's and those that are gone: a ctid is reused, a container's own id never. */
+
+import type { CtIdentity } from '../events/types/config.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData } from '../events/types/events.ts'
 import { ctOfStream, ctStream, type StreamId, ulidSchema } from '../events/types/ids.ts'
@@ -11,9 +13,13 @@ import type { PoolView } from './view.ts'
 type Named = {
   readonly id: string
   readonly ctid: string
-  readonly user: string | null
+  /** Ids and users that it had, this one too: it may have come back from the trash under others. */
+  readonly ctids: readonly string[]
+  readonly users: readonly string[]
   readonly since: number
 }
+/** Events that say what a container is. */
+const NAMING = ['CtCreateRequested', 'CtUndeleteRequested'] as const
 type Wanted = { readonly ct?: string | undefined; readonly user?: string | undefined }
 
 /** More than any log has. */
@@ -27,24 +33,28 @@ export async function subjects(pool: PoolView, log: LogReader, wanted: Wanted): 
   const { ct, user } = wanted
   const isUlid = ct !== undefined && ulidSchema.safeParse(ct).success
   const stream = isUlid ? { stream: ctStream(ct) } : {}
-  const creations = await ask(log, { ...stream, types: ['CtCreateRequested'], limit: ALL })
-  const known = new Map(creations.map(named).map((each) => [each.id, each]))
+  const known = new Map<string, Named>()
+  for (const event of await ask(log, { ...stream, types: NAMING, limit: ALL })) {
+    const { identity } = event.data as EventData<'CtCreateRequested'>
+    known.set(identity.id, named(identity, event.t, known.get(identity.id)))
+  }
   for (const state of pool.states.cts()) {
     const { identity, createdAt } = state.context
     // Its creation may stand in a segment that was pruned; what it is stands in its baseline.
-    if (identity && !known.has(identity.id)) known.set(identity.id, { ...identity, since: createdAt ?? 0 })
+    if (identity && !known.has(identity.id)) known.set(identity.id, named(identity, createdAt ?? 0))
   }
   const found = [...known.values()].filter(
     (each) =>
-      (ct === undefined || each.ctid === ct || each.id === ct) && (user === undefined || each.user === user),
+      (ct === undefined || each.ctids.includes(ct) || each.id === ct) &&
+      (user === undefined || each.users.includes(user)),
   )
   const rows = await Promise.all(found.map((each) => subjectRow(pool, log, each)))
   return rows.sort((a, b) => a.created_at - b.created_at)
 }
 
-function named({ data, t }: StoredEvent): Named {
-  const { id, ctid, user } = (data as EventData<'CtCreateRequested'>).identity
-  return { id, ctid, user, since: t }
+function named({ id, ctid, user }: CtIdentity, t: number, before?: Named): Named {
+  const { ctids = [], users = [], since = t } = before ?? {}
+  return { id, ctid, ctids: [...ctids, ctid], users: [...users, user], since }
 }
 
 async function subjectRow(pool: PoolView, log: LogReader, { id, ctid, since }: Named): Promise<SubjectRow> {
@@ -76,10 +86,10 @@ export async function namesOf(
 const ONE_BY_ONE = 20
 
 async function creationsOf(log: LogReader, streams: readonly StreamId[]): Promise<StoredEvent[]> {
-  const query = { types: ['CtCreateRequested'], limit: 1 } as const
+  const query = { types: NAMING, limit: 1, reverse: true } as const
   if (streams.length > ONE_BY_ONE) {
     const wanted = new Set(streams)
-    return (await ask(log, { ...query, limit: ALL })).filter(({ stream }) => wanted.has(stream))
+    return (await ask(log, { types: NAMING, limit: ALL })).filter(({ stream }) => wanted.has(stream))
   }
   return (await Promise.all(streams.map((stream) => ask(log, { ...query, stream })))).flat()
 }

@@ -39,6 +39,8 @@ export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
 /** Events after which shell completion offers other names. */
 const RENAMING: readonly EventType[] = [
   'CtCreateRequested',
+  'CtUndeleteRequested',
+  'TrashRestored',
   'TrashAdded',
   'UserDeleted',
   'RepositoryAdded',

@@ -1,7 +1,7 @@
 /** Back from the trash: the same container with its files, its settings and its history, and nobody else's ids. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Accepted, TrashRow } from '../../src/rpc/results.ts'
+import type { Accepted, EventRow, SubjectRow, TrashRow } from '../../src/rpc/results.ts'
 import { assertWell, onHost, row, running, scene, types } from './scenes.ts'
 import type { World } from './world.ts'
 
@@ -71,6 +71,24 @@ describe('ct undelete', () => {
     assert.equal(new Set(blocks(world)).size, blocks(world).length)
     await world.must('ct.start', { id: 'old' })
     await assertWell(world)
+  })
+
+  it('under another id is still found by the one that it had, and by the new one', async () => {
+    const world = await withMail()
+    const entry = await deleted(world)
+    await world.must('ct.undelete', { id: 'web', asId: 'again' })
+    for (const ct of ['web', 'again', entry.stream]) {
+      const { result } = await world.must('history.subjects', { ct })
+      const [found, ...others] = result as SubjectRow[]
+      assert.deepEqual(
+        [found?.stream, found?.ctid, found?.deleted_at, others],
+        [entry.stream, 'again', null, []],
+        ct,
+      )
+    }
+    await world.must('ct.delete', { id: 'again' })
+    const { result } = await world.must('event.list', { ct: 'again', types: ['CtUndeleteRequested'] })
+    assert.equal((result as EventRow[])[0]?.target, 'again')
   })
 
   it('gives back a user that the admin shares between containers', async () => {
