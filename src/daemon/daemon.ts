@@ -8,7 +8,6 @@
 import type { HookReport } from '../effects/host.ts'
 import type { Actor } from '../events/types/actor.ts'
 import type { IdBlock } from '../events/types/config.ts'
-import type { EventType } from '../events/types/events.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { decidePool } from '../machines/decide/pool.ts'
 import { lifeOf } from '../machines/life.ts'
@@ -19,7 +18,7 @@ import { closePool, type ExportOptions } from './closing.ts'
 import { isUninstalled, notFound } from './errors.ts'
 import { HostLog } from './host-log.ts'
 import { adoptRunning, recoverLog } from './log-recovery.ts'
-import { namesOf } from './names.ts'
+import { namesOf, RENAMING } from './names.ts'
 import { openJournal } from './opening.ts'
 import { Past } from './past.ts'
 import type { UsersWith } from './plan/rehearse.ts'
@@ -36,16 +35,6 @@ import { Trash } from './trash.ts'
 import { HostUsers } from './users.ts'
 
 export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
-/** Events after which shell completion offers other names. */
-const RENAMING: readonly EventType[] = [
-  'CtCreateRequested',
-  'CtUndeleteRequested',
-  'TrashRestored',
-  'TrashAdded',
-  'UserDeleted',
-  'RepositoryAdded',
-  'RepositoryDeleted',
-]
 
 /** Told the operation's id once it is accepted. */
 type Told = (op: string) => void
@@ -263,7 +252,7 @@ export class Daemon {
     return this.#alone(name, () => this.#import(name, autostart, asked, accepted))
   }
 
-  async #import(name: string, autostart: boolean, asked: Asked, accepted: Told): Promise<void> {
+  async #import(name: string, autostart: boolean, asked: Asked, accepted: Told = () => {}): Promise<void> {
     const facts = await checkImportable(this.ports, name, this.pools.has(name))
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)
