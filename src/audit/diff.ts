@@ -6,7 +6,8 @@
  * property that changed and changed back is not told.
  */
 
-import { type Actor, actorName } from '../events/types/actor.ts'
+import type { Actor } from '../events/types/actor.ts'
+import { actorName } from '../events/types/actor-name.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { LogReader } from '../events/types/query.ts'

@@ -1,5 +1,6 @@
 /** One line of a history: a command with its end, a session, or what happened without anybody. */
-import { type Actor, actorName } from '../events/types/actor.ts'
+import type { Actor } from '../events/types/actor.ts'
+import { actorName } from '../events/types/actor-name.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import { type EventData, REBOOTS_CODE } from '../events/types/events.ts'
 import { ACTOR_TYPES } from '../events/types/query.ts'

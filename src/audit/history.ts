@@ -7,7 +7,7 @@
  * printed, not how long the log is.
  */
 
-import { isNamed } from '../events/types/actor.ts'
+import { isNamed } from '../events/types/actor-name.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventType } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'

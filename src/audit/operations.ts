@@ -1,6 +1,6 @@
 /** Operations, open or over: steps, where they stand, who began them. */
 
-import { actorName } from '../events/types/actor.ts'
+import { actorName } from '../events/types/actor-name.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData, EventType } from '../events/types/events.ts'
 import { ctOfStream } from '../events/types/ids.ts'

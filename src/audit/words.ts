@@ -1,5 +1,6 @@
 /** What an event says, in one plain sentence. */
-import { type Actor, actorName } from '../events/types/actor.ts'
+import type { Actor } from '../events/types/actor.ts'
+import { actorName } from '../events/types/actor-name.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData } from '../events/types/events.ts'
 import { happening } from './history-row.ts'

@@ -3,7 +3,7 @@
 import { opList, opShow } from '../../audit/answers.ts'
 import { eventRow, eventRows } from '../../audit/read.ts'
 import { ctidIn } from '../../audit/view.ts'
-import { actorName } from '../../events/types/actor.ts'
+import { actorName } from '../../events/types/actor-name.ts'
 import type { Fact } from '../../events/types/events.ts'
 import { ctOfStream, type StreamId } from '../../events/types/ids.ts'
 import { streamOfCt } from '../../machines/fold.ts'

@@ -1,7 +1,8 @@
 /** Handlers of `op attach` and `op cancel`: an operation as something that an admin can hold. */
 import { ask } from '../../audit/ask.ts'
 import { isNone } from '../../effects/effect.ts'
-import { type Actor, actorName } from '../../events/types/actor.ts'
+import type { Actor } from '../../events/types/actor.ts'
+import { actorName } from '../../events/types/actor-name.ts'
 import type { StoredEvent } from '../../events/types/envelope.ts'
 import type { Fact } from '../../events/types/events.ts'
 import type { StreamId } from '../../events/types/ids.ts'

@@ -2,7 +2,8 @@
  * Questions that a log answers, wherever it lies: the open log of a pool, a file far from its host. Answers
  * come in slices, so that a long one never holds up a commit.
  */
-import { type Actor, actorName, isNamed } from './actor.ts'
+import type { Actor } from './actor.ts'
+import { actorName, isNamed } from './actor-name.ts'
 import type { Head, StoredEvent } from './envelope.ts'
 import type { EventType } from './events.ts'
 import type { StreamId } from './ids.ts'

@@ -9,20 +9,28 @@
  * the lowest priority; until it is through, `isComplete` says no and questions walk the file.
  */
 
-import { isNamed } from '../../types/actor.ts'
+import { isNamed } from '../../types/actor-name.ts'
 import type { StoredEvent } from '../../types/envelope.ts'
-import { EVENT_TYPES, type EventType } from '../../types/events.ts'
+import type { EventType } from '../../types/events.ts'
 import { actorOfEvent, type EventQuery, isFailure } from '../../types/query.ts'
 import { parseBody } from '../chain.ts'
 import { isPast, type Segment } from './segment.ts'
 
 const CLOCK_EVERY = 64
 const FIRST_CAPACITY = 4096
-/** Stands for a type that this release does not know. */
+/** Stands for any type beyond as many as a byte tells apart. */
 const UNKNOWN = 255
 
-const CODES = new Map<string, number>(EVENT_TYPES.map((type, code) => [type, code]))
-const codeOf = (type: string): number => CODES.get(type) ?? UNKNOWN
+/** In the order in which types are met: a list of all would bring their schemas into the log's thread. */
+const CODES = new Map<string, number>()
+
+function codeOf(type: string): number {
+  const known = CODES.get(type)
+  if (known !== undefined) return known
+  if (CODES.size === UNKNOWN) return UNKNOWN
+  CODES.set(type, CODES.size)
+  return CODES.size - 1
+}
 
 /** FNV-1a. Zero stands for none. */
 function hashOf(text: string | undefined): number {

@@ -7,7 +7,7 @@
  * complete it is walked by seq, in slices. A stream is narrow, so where one is named its own index drives.
  */
 
-import { isNamed } from '../../types/actor.ts'
+import { isNamed } from '../../types/actor-name.ts'
 import type { EventType } from '../../types/events.ts'
 import { answers } from '../../types/query.ts'
 import { parseBody } from '../chain.ts'
