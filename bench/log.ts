@@ -289,8 +289,9 @@ async function questions(log: LogStore): Promise<Figure[]> {
 async function cache(log: WorkerLog): Promise<Figure> {
   const state = JSON.stringify({ text: 'x'.repeat(2000) })
   const states = Array.from({ length: 1000 }, (_, i) => ({ stream: ctOf(i), ver: 1, state }))
-  await log.saveStates({ position: log.head(), states })
-  const value = await timedAsync(() => log.loadStates(log.head()))
+  const { seq } = log.head()
+  await log.saveStates({ seq, base: null, states })
+  const value = await timedAsync(() => log.loadStates(seq))
   return { name: 'load 1,000 states of 2 KB from cache.db', value, unit: 'ms', ...clock }
 }
 

@@ -11,6 +11,7 @@ import { SqliteLog } from '../src/events/log/sqlite/log.ts'
 import type { Fact } from '../src/events/types/events.ts'
 import { decideCt } from '../src/machines/decide/container.ts'
 import type { Asked, DecideView, Decision } from '../src/machines/decide/decision.ts'
+import { decidePool } from '../src/machines/decide/pool.ts'
 
 const ids = ulids()
 const mint = { id: () => ids.ulid(), wall: realClock.wall, mono: realClock.mono }
@@ -35,20 +36,47 @@ const asked = (command: string, id: string): Asked => ({
 })
 const BATCH = 200
 
-/** Appends `containers` creations, then settings of them until the log holds `events`. */
-export async function populate(dir: string, containers: number, events: number): Promise<void> {
+/** What a daemon does to a pool before anybody makes containers on it. */
+async function install(journal: Journal): Promise<void> {
+  const ask = asked('pool install', 'tank')
+  const command = { type: 'pool.install', pool: 'tank', dataset: null, repository: '/repository' } as const
+  await decided(journal, (view) => decidePool(view, command, ask))
+  for (const evidence of [{}, {}]) await succeed(journal, 'pool', evidence)
+  const opened = { pool: 'tank', dataset: 'tank', bootId: 'bench', previous: 'none' } as const
+  await journal.note('pool', { type: 'PoolOpened', ...opened })
+}
+
+/**
+ * Appends `containers` creations, then settings of them until the log holds `events`.
+ * @param segment  a segment is sealed when it has so many events
+ */
+export async function populate(
+  dir: string,
+  containers: number,
+  events: number,
+  segment = Number.POSITIVE_INFINITY,
+): Promise<void> {
   const stamp = () => ({ id: ids.ulid(), t: realClock.wall(), m: realClock.mono() })
   const journal = new RealJournal(new SqliteLog({ dir, stamp }), mint)
   await journal.open()
-  await inBatches(containers, (n) => create(journal, `ct${n}`))
+  if (journal.states.pool().context.pool === null) await install(journal)
+  const sealed = async (): Promise<void> => {
+    if (journal.store.segmentEvents() >= segment) await journal.seal(() => Promise.resolve())
+  }
+  await inBatches(containers, (n) => create(journal, `ct${n}`), sealed)
   const left = Math.max(0, events - journal.head().seq)
-  await inBatches(Math.floor(left / 3), (n) => set(journal, `ct${n % containers}`, n))
+  await inBatches(Math.floor(left / 3), (n) => set(journal, `ct${n % containers}`, n), sealed)
   await journal.close()
 }
 
-async function inBatches(count: number, work: (n: number) => Promise<void>): Promise<void> {
+async function inBatches(
+  count: number,
+  work: (n: number) => Promise<void>,
+  after: () => Promise<void>,
+): Promise<void> {
   for (let n = 0; n < count; n += BATCH) {
     await Promise.all(Array.from({ length: Math.min(BATCH, count - n) }, (_, i) => work(n + i)))
+    await after()
   }
 }
 
@@ -81,13 +109,17 @@ async function create(journal: Journal, ctid: string): Promise<void> {
   await outcome(journal, id, { guid: String(1000 + Number(ctid.slice(2))), existing: false })
 }
 
-async function outcome(
+const outcome = (journal: Journal, id: string, evidence: Record<string, string | boolean>): Promise<void> =>
+  succeed(journal, `ct:${id}`, evidence)
+
+async function succeed(
   journal: Journal,
-  id: string,
+  stream: 'pool' | `ct:${string}`,
   evidence: Record<string, string | boolean>,
 ): Promise<void> {
   await journal.submit((view) => {
-    const pending = view.ct(id).context.op?.pending
+    const state = stream === 'pool' ? view.pool() : view.ct(stream.slice(3))
+    const pending = state.context.op?.pending
     const fact = {
       type: 'EffectSucceeded',
       intent: pending?.intent,
@@ -95,7 +127,7 @@ async function outcome(
       evidence,
       by: 'run',
     } as Fact
-    return { drafts: [{ stream: `ct:${id}`, fact }], extra: null }
+    return { drafts: [{ stream, fact }], extra: null }
   })
 }
 

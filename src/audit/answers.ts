@@ -3,7 +3,7 @@
  * so that an answer about the past is the one that was given then.
  */
 import type { CtState } from '../machines/container/machine.ts'
-import { ctidOf } from '../machines/fold.ts'
+import { ctIdOf, ctidOf } from '../machines/fold.ts'
 import { RpcError } from '../rpc/errors.ts'
 import type { MethodParams } from '../rpc/methods.ts'
 import type { CtRow, OpRow } from '../rpc/results.ts'
@@ -14,6 +14,10 @@ import type { PoolMoment, PoolView } from './view.ts'
 
 const RECENT_OPERATIONS = 100
 
+/** In the order of their own ids, which is that of their creation, whatever a fold began with. */
+const living = (pool: PoolView): CtState[] =>
+  [...pool.states.cts()].sort((a, b) => (ctIdOf(a) < ctIdOf(b) ? -1 : 1))
+
 export function ctList(
   pools: readonly PoolView[],
   params: Omit<MethodParams<'ct.list'>, 'pools'>,
@@ -23,7 +27,7 @@ export function ctList(
   const byId = (row: CtRow): boolean =>
     !params.ids || params.ids.includes(row.id) || params.ids.includes(`${row.pool}:${row.id}`)
   const rows = pools
-    .flatMap((pool) => [...pool.states.cts()].map((ct) => ctRow(pool, ct)))
+    .flatMap((pool) => living(pool).map((ct) => ctRow(pool, ct)))
     .filter(
       (row) =>
         byId(row) &&
@@ -67,7 +71,7 @@ export const onlyNamed = <T extends { name: string }>(
 export async function opList(pool: PoolMoment, all: boolean): Promise<OpRow[]> {
   const open = [
     { target: null, op: pool.states.pool().context.op },
-    ...[...pool.states.cts()].map((ct) => ({ target: ctidOf(ct), op: ct.context.op })),
+    ...living(pool).map((ct) => ({ target: ctidOf(ct), op: ct.context.op })),
   ].flatMap(({ target, op }) => (op ? [openOpRow(pool, target, op, '-')] : []))
   if (!all)
     return await Promise.all(open.map(async (row) => (await operation(pool, pool.log, row.op)) ?? row))

@@ -14,8 +14,8 @@ import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { EventQuery, LogReader, ReadQuery } from '../events/types/query.ts'
-import type { Baseline } from '../machines/baseline.ts'
-import { Fold } from '../machines/fold.ts'
+import { type Baseline, baselineOf } from '../machines/baseline.ts'
+import { Fold, streamOfCt } from '../machines/fold.ts'
 import { RpcError } from '../rpc/errors.ts'
 import { ask } from './ask.ts'
 import type { PoolMoment, PoolView } from './view.ts'
@@ -29,11 +29,29 @@ export type Checkpoint = {
 /** Called after each piece of work; a promise when it is time that others run. */
 export type Pace = () => Promise<void> | undefined
 
+/** States that a fold came by: all of them, or those that changed since the checkpoint at `base`; null is gone. */
+export type Kept = {
+  readonly seq: number
+  readonly base: number | null
+  readonly states: readonly {
+    readonly stream: StreamId
+    readonly ver: number
+    readonly state: string | null
+  }[]
+}
+
 export type PastSource = {
   readonly log: LogReader
   /** The newest checkpoint not above `upTo`, null when there is none. */
   checkpoint(upTo: number): Promise<Checkpoint | null>
+  /** Told of states about every CHECKPOINT_EVENTS events where there is no checkpoint. */
+  keep?(kept: Kept): Promise<void>
+  /** Instead of CHECKPOINT_EVENTS. */
+  readonly every?: number
 }
+
+/** Between two checkpoints; folding as many takes a tenth of a second. */
+export const CHECKPOINT_EVENTS = 10_000
 
 /** A time is ms since the epoch. */
 export type Moment = { readonly time: number } | { readonly seq: number }
@@ -61,7 +79,8 @@ export async function positionOf(pool: string, log: LogReader, moment: Moment): 
  *
  * @throws RpcError when the position is in a segment that is gone; LogError when one cannot be read
  */
-export async function foldAt({ log, checkpoint }: PastSource, seq: number, pace: Pace): Promise<Fold> {
+export async function foldAt(source: PastSource, seq: number, pace: Pace): Promise<Fold> {
+  const { log } = source
   const place = await log.placeOf(seq)
   if (!place)
     throw new RpcError(`event ${seq} is not in the log any more: its segment was pruned`, {
@@ -69,10 +88,11 @@ export async function foldAt({ log, checkpoint }: PastSource, seq: number, pace:
       code: 'E_EVENT_PRUNED',
     })
   const fold = new Fold()
-  const known = await checkpoint(seq)
+  const known = await source.checkpoint(seq)
   const isUsable = known !== null && known.seq >= place.segmentFirst
   if (isUsable) await seat(fold, known, pace)
-  let last = await foldRange(fold, log, isUsable ? known.seq + 1 : place.segmentFirst, seq, pace)
+  const from = isUsable ? known.seq + 1 : place.segmentFirst
+  let last = await foldRange(fold, source, { from, to: seq, base: isUsable ? known.seq : null }, pace)
   while (last && isOpening(last)) {
     const { events } = await log.read({ from: last.seq + 1, limit: SLICE_EVENTS })
     const rest = events.findIndex((event) => !isOpening(event))
@@ -97,13 +117,14 @@ async function seat(fold: Fold, { states }: Checkpoint, pace: Pace): Promise<voi
 /** @returns the last event that was folded */
 async function foldRange(
   fold: Fold,
-  log: LogReader,
-  from: number,
-  to: number,
+  { log, keep, every = CHECKPOINT_EVENTS }: PastSource,
+  { from, to, base }: { from: number; to: number; base: number | null },
   pace: Pace,
 ): Promise<StoredEvent | undefined> {
   let last: StoredEvent | undefined
   let next: number | null = from
+  let rest = { from, base }
+  const changed = new Set<StreamId>()
   while (next !== null && next <= to) {
     const slice: Awaited<ReturnType<LogReader['read']>> = await log.read({
       from: next,
@@ -112,12 +133,45 @@ async function foldRange(
     })
     for (const [i, event] of slice.events.entries()) {
       fold.apply(event)
+      changed.add(event.stream)
       if (i % PIECE_EVENTS === 0) await pace()
     }
     last = slice.events.at(-1) ?? last
     next = slice.next
+    if (!keep || !last || last.seq - rest.from < every || isOpening(last)) continue
+    if (fold.quarantined.size === 0) {
+      await keep({
+        seq: last.seq,
+        base: rest.base,
+        states: await statesOf(fold, rest.base === null ? null : changed, pace),
+      })
+      rest = { from: last.seq + 1, base: last.seq }
+      changed.clear()
+    }
   }
   return last
+}
+
+/** @param changed  only these streams; null for all that live */
+async function statesOf(
+  { states, versions }: Fold,
+  changed: ReadonlySet<StreamId> | null,
+  pace: Pace,
+): Promise<Kept['states']> {
+  const texts: Kept['states'][number][] = []
+  const kept = new Set<StreamId>(['pool', ...[...states.kept()].map(streamOfCt)])
+  for (const stream of changed ?? kept) {
+    const state = states.of(stream)
+    if (!state) continue
+    const isThere = kept.has(stream)
+    texts.push({
+      stream,
+      ver: versions.get(stream) ?? 0,
+      state: isThere ? JSON.stringify(baselineOf(state)) : null,
+    })
+    await pace()
+  }
+  return texts
 }
 
 /** A pool at a position of its log, with its log up to there. */

@@ -20,7 +20,7 @@ export async function confirmSnapshot(
   const taken = journal.takeSnapshot()
   if (!taken) return []
   const { snapshot, replayFrom } = taken
-  const to = snapshot.position.seq
+  const to = snapshot.seq
   const aside = new Fold()
   let next: number | null = replayFrom
   while (next !== null && next <= to) {
@@ -30,11 +30,11 @@ export async function confirmSnapshot(
     await pause()
   }
   const seated = new Fold()
-  for (const { stream, state } of snapshot.states) if (state !== null) seated.seat(stream, state as Baseline)
+  for (const { stream, state } of snapshot.states) seated.seat(stream, JSON.parse(state) as Baseline)
   return snapshot.states
-    .filter(({ stream, state }) => {
+    .filter(({ stream }) => {
       const [one, other] = [aside.states.of(stream), seated.states.of(stream)]
-      return state !== null && one !== null && other !== null && hash(one) !== hash(other)
+      return one !== null && other !== null && hash(one) !== hash(other)
     })
     .map(({ stream }) => stream)
 }

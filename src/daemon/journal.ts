@@ -11,6 +11,7 @@
  * unknown is settled by reopening the log and looking (DESIGN D2): what is there happened.
  */
 
+import type { Checkpoint } from '../audit/past.ts'
 import type { LogStore, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
 import type { Head, NewEvent, StoredEvent } from '../events/types/envelope.ts'
@@ -29,12 +30,6 @@ export type Committed = Advanced & { readonly first: number; readonly stored: re
 
 /** What a batch is made of, or why there is none. `extra` comes back to the caller untouched. */
 export type Proposal<X> = { readonly drafts: readonly Draft[]; readonly extra: X }
-
-/** States of all streams at one position of the log, as a cache keeps them; null for streams without a machine. */
-export type Snapshot = {
-  readonly position: Head
-  readonly states: readonly { readonly stream: StreamId; readonly ver: number; readonly state: unknown }[]
-}
 
 export type JournalListener = (committed: Committed) => void
 
@@ -119,11 +114,11 @@ export class Journal {
    * Opens the log and folds it.
    * @param load  states of an earlier position, so that only the tail is folded; dropped when they do not fit
    */
-  async open(load: (head: Head) => Promise<Snapshot | null> = async () => null): Promise<OpenedLog> {
+  async open(load: (head: Head) => Promise<Checkpoint | null> = async () => null): Promise<OpenedLog> {
     const opened = await this.#store.open()
     const snapshot = await load(opened.head)
     // States from before the segment are of no use: its baselines are newer.
-    const from = snapshot && snapshot.position.seq >= opened.replayFrom ? this.#seat(snapshot) : null
+    const from = snapshot && snapshot.seq >= opened.replayFrom ? this.#seat(snapshot) : null
     this.#snapshot = from === null ? null : snapshot
     await this.#replay(from ?? opened.replayFrom, opened.head.seq)
     for (const [stream, ver] of opened.streams) this.#fold.versions.set(stream, ver)
@@ -133,24 +128,24 @@ export class Journal {
     return opened
   }
 
-  #snapshot: Snapshot | null = null
+  #snapshot: Checkpoint | null = null
   #replayFrom = 1
 
   /** The snapshot that the start began with, once: to be held against a replay. */
-  takeSnapshot(): { snapshot: Snapshot; replayFrom: number } | null {
+  takeSnapshot(): { snapshot: Checkpoint; replayFrom: number } | null {
     const snapshot = this.#snapshot
     this.#snapshot = null
     return snapshot && { snapshot, replayFrom: this.#replayFrom }
   }
 
-  #seat(cached: Snapshot): number | null {
+  #seat(cached: Checkpoint): number | null {
     try {
       for (const { stream, ver, state } of cached.states) {
-        if (state !== null) this.#fold.seat(stream, state as Baseline)
+        this.#fold.seat(stream, JSON.parse(state) as Baseline)
         this.#fold.versions.set(stream, ver)
       }
-      this.#fold.seq = cached.position.seq
-      return cached.position.seq + 1
+      this.#fold.seq = cached.seq
+      return cached.seq + 1
     } catch {
       this.#fold = new Fold()
       return null

@@ -30,7 +30,7 @@ export async function openJournal(
   const journal = new Journal(store, mintOf(ports))
   const cache = await ports.openCache(pool, dataset).catch(() => null)
   const opened = await journal
-    .open(async (head) => (cache ? await cache.load(head) : null))
+    .open(async (head) => (cache ? await cache.load(head.seq) : null))
     .catch(async (error) => {
       await Promise.all([store.close(), cache?.close()])
       throw error

@@ -2,21 +2,19 @@
  * The daemon's pools as they were (src/audit/past.ts): which of them a moment concerns, and when the folding gives
  * way to others.
  *
- * Folding runs in the daemon's own loop, in pieces: after SLICE_US the rest waits until everything else had its
+ * Folding runs in the daemon's own loop, in pieces: after some milliseconds (pace.ts) the rest waits until everything else had its
  * turn, so that `ping` is answered throughout. One moment is folded at a time; others wait for it. Nothing that is
  * folded here reaches the live machines, the engine or the log.
  *
  * A crash costs the answer.
  */
-import { type Moment, type Pace, poolAt, positionOf } from '../audit/past.ts'
+import { type Moment, type Pace, type PastSource, poolAt, positionOf } from '../audit/past.ts'
 import type { PoolMoment } from '../audit/view.ts'
 import type { At } from '../rpc/methods.ts'
 import { invalid } from './errors.ts'
+import { paceOf } from './pace.ts'
 import type { Pool } from './pool.ts'
 import type { Clock } from './ports.ts'
-
-/** Half of what a client of `ping` may notice. */
-const SLICE_US = 5000
 
 export class Past {
   readonly #clock: Clock
@@ -97,7 +95,12 @@ export class Past {
     const log = pool.journal.store
     const seq = await positionOf(pool.name, log, moment)
     if (seq === null) return null
-    const source = { log, checkpoint: () => Promise.resolve(null) }
+    const { checkpoints } = pool
+    const source: PastSource = {
+      log,
+      checkpoint: async (upTo) => (await checkpoints?.load(upTo)) ?? null,
+      ...(checkpoints ? { keep: (kept) => checkpoints.keep(kept) } : {}),
+    }
     return await poolAt(pool, source, seq, this.pace())
   }
 
@@ -121,14 +124,4 @@ export function parsePosition(
     throw invalid('E_POSITION', `several pools are imported: write POOL:${position} (${known})`)
   }
   return { name: match[1] ?? null, seq: Number(match[2]) }
-}
-
-function paceOf(clock: Clock): Pace {
-  let began = clock.mono()
-  return () => {
-    if (clock.mono() - began < SLICE_US) return undefined
-    return clock.sleep(0).then(() => {
-      began = clock.mono()
-    })
-  }
 }

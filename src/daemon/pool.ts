@@ -20,10 +20,12 @@ import type { Asked } from '../machines/decide/decision.ts'
 import { ctIdOf, ctidOf, type Quarantine, type States, streamOfCt } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Engine } from './engine.ts'
 import type { Committed, Journal } from './journal.ts'
 import type { OpenPoolLog } from './opening.ts'
 import { type OperationEnd, OperationEnds } from './operation-ends.ts'
+import { paceOf } from './pace.ts'
 import { isPassing, patiently } from './patience.ts'
 import type { DaemonPorts } from './ports.ts'
 import { factsOfBoot, factsOfReport, isNews, isSame, look, refOf, shouldRun } from './reality.ts'
@@ -54,6 +56,7 @@ export class Pool {
   readonly guid: string | null
   readonly journal: Journal
   readonly engine: Engine
+  readonly checkpoints: Checkpoints | null
   readonly upkeep: Upkeep
   /** What its log was found to be. */
   readonly found: Pick<OpenPoolLog, 'anchors' | 'opened' | 'broken'>
@@ -79,7 +82,8 @@ export class Pool {
     this.journal = journal
     this.engine = new Engine(ports, journal, { ...facts, spec: (stream) => specOf(this, stream), prepared })
     this.#ends = new OperationEnds(journal)
-    this.upkeep = new Upkeep(ports, journal, facts.dataset, cache, anchors)
+    this.checkpoints = cache && new Checkpoints(journal, cache, () => paceOf(ports.clock))
+    this.upkeep = new Upkeep(ports, journal, facts.dataset, this.checkpoints, anchors)
     this.found = log
     journal.listen((committed) => this.#onCommit(committed))
   }

@@ -3,11 +3,11 @@
  * the disks that logs lie on, clocks, timers, ids and the operator's log. Adapters stand in `adapters/`.
  */
 
+import type { Checkpoint } from '../audit/past.ts'
 import type { EffectTable } from '../effects/effect.ts'
 import type { Host } from '../effects/host.ts'
 import type { Rehearsal, Stage } from '../effects/rehearsal.ts'
 import type { LogStore } from '../events/log/store.ts'
-import type { Head } from '../events/types/envelope.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { Minting } from '../machines/advance.ts'
 
@@ -27,14 +27,20 @@ export interface Logger {
   error(data: Record<string, unknown>, message: string): void
 }
 
-/** State of one stream as a cache keeps it. */
-export type CachedState = { readonly stream: StreamId; readonly ver: number; readonly state: unknown }
+/** State of one stream as a cache keeps it: a `Baseline` as JSON text; null when the stream ended. */
+export type KeptState = { readonly stream: StreamId; readonly ver: number; readonly state: string | null }
 
-/** Disposable snapshots of states (DESIGN D9). Never fails: what cannot be used is not there. */
+/** Disposable checkpoints of states (DESIGN D9). Never fails: what cannot be used is not there. */
 export interface StateCache {
-  /** States taken of this very log at one position not beyond `head`, or nothing. */
-  load(head: Head): Promise<{ position: Head; states: readonly CachedState[] } | null>
-  save(position: Head, states: readonly CachedState[]): Promise<void>
+  /** The newest checkpoint not above `upTo` that was taken of this very log, or nothing. */
+  load(upTo: number): Promise<Checkpoint | null>
+  /**
+   * Keeps a checkpoint: all streams, or with a `base` those that changed since the checkpoint there.
+   * @returns false when it was not kept, as there is no such base
+   */
+  save(seq: number, base: number | null, states: readonly KeptState[]): Promise<boolean>
+  /** Drops all checkpoints. */
+  forget(): Promise<void>
   close(): Promise<void>
 }
 

@@ -5,7 +5,7 @@
  *   anchor      the head goes where a rollback or the loss of the log's dataset does not reach (anchors.ts):
  *               60 s or 1,000 events after the last, at most once a second, never when idle. With an anchor that
  *               comes an hour after the last one, and at export, goes a snapshot of the log
- *   cache       the states go into `cache.db`, so that the next start folds only the tail
+ *   cache       checkpoints of the states go into `cache.db` (checkpoints.ts): a start folds only the tail
  *   seal        a segment of 250,000 events is sealed, and the next opens with baselines (DESIGN D9)
  *
  * A crash in any of it costs at most time: anchors and caches are of an older head, a seal is made of steps
@@ -13,20 +13,18 @@
  */
 import { LogError } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
-import type { StreamId } from '../events/types/ids.ts'
-import { baselineOf } from '../machines/baseline.ts'
-import { streamOfCt } from '../machines/fold.ts'
 import type { Anchors } from './anchors.ts'
 import { stateHash } from './baselines.ts'
+import type { Checkpoints } from './checkpoints.ts'
+
 import { confirmSnapshot } from './confirm.ts'
 import type { Journal } from './journal.ts'
-import type { CachedState, DaemonPorts, StateCache } from './ports.ts'
+import type { DaemonPorts } from './ports.ts'
 
 export const SEGMENT_EVENTS = 250_000
 const ANCHOR_AFTER_MS = 60_000
 const ANCHOR_EVENTS = 1000
 const ANCHOR_PAUSE_MS = 1000
-const CACHE_EVENTS = 5000
 const PENDING_CHECK_MS = 1000
 /** A seal gives way to commits that take longer than this. */
 const SEAL_PATIENCE_MS = 1000
@@ -37,11 +35,10 @@ export class Upkeep {
   readonly #ports: DaemonPorts
   readonly #journal: Journal
   readonly #dataset: string
-  readonly #cache: StateCache | null
+  readonly #checkpoints: Checkpoints | null
   readonly #anchors: Anchors
   readonly #abort = new AbortController()
   #anchored = 0
-  #cached = 0
   #anchorPlanned = false
   /** Head and time of the newest snapshot of the log that this daemon took. */
   #snapshot: { seq: number; at: number }
@@ -53,17 +50,16 @@ export class Upkeep {
     ports: DaemonPorts,
     journal: Journal,
     dataset: string,
-    cache: StateCache | null,
+    checkpoints: Checkpoints | null,
     anchors: Anchors,
   ) {
     this.#ports = ports
     this.#journal = journal
     this.#dataset = dataset
-    this.#cache = cache
+    this.#checkpoints = checkpoints
     this.#anchors = anchors
     this.#segmentEvents = ports.segmentEvents ?? SEGMENT_EVENTS
     this.#anchored = journal.head().seq
-    this.#cached = journal.head().seq
     this.#snapshot = { seq: 0, at: ports.clock.wall() }
     journal.onBusy = () => {
       if (!this.#watching) this.#quietly('pending commits', () => this.#watchPending())
@@ -92,13 +88,11 @@ export class Upkeep {
   }
 
   #onCommit(): void {
-    const { seq } = this.#journal.head()
     if (!this.#anchorPlanned) {
       this.#anchorPlanned = true
       this.#quietly('the head could not be anchored', () => this.#anchorLater())
     }
-    if (this.#cache && seq - this.#cached >= CACHE_EVENTS)
-      this.#quietly('states could not be cached', () => this.save())
+    if (this.#checkpoints?.isDue) this.#quietly('states could not be kept', () => this.save())
     if (!this.#sealing && this.#journal.store.segmentEvents() >= this.#segmentEvents) {
       this.#sealing = true
       this.#quietly('the segment could not be sealed', () => this.seal())
@@ -133,13 +127,7 @@ export class Upkeep {
 
   /** Keeps the committed states for the next start. */
   async save(): Promise<void> {
-    if (!this.#cache) return
-    const position = this.#journal.head()
-    const { fold } = this.#journal
-    // Only a moment without commits on their way has states and head of one position.
-    if (fold.seq !== position.seq || fold.quarantined.size > 0) return
-    this.#cached = position.seq
-    await this.#cache.save(position, cachedStates(this.#journal))
+    await this.#checkpoints?.save()
   }
 
   /** Seals the open segment; the next opens with the baselines of all that lives. */
@@ -167,7 +155,7 @@ export class Upkeep {
       { dataset: this.#dataset, streams: differing },
       'snapshots differ from the log: restart osctld, they are dropped',
     )
-    await this.#cache?.save({ seq: 0, hash: '' }, [])
+    await this.#checkpoints?.forget()
   }
 
   /** At export: the last word about this log. */
@@ -178,14 +166,6 @@ export class Upkeep {
 
   async stop(): Promise<void> {
     this.#abort.abort()
-    await this.#cache?.close()
+    await this.#checkpoints?.close()
   }
-}
-
-function cachedStates({ fold, states }: Journal): CachedState[] {
-  const streams: StreamId[] = ['pool', ...[...states.kept()].map(streamOfCt)]
-  return streams.flatMap((stream) => {
-    const state = states.of(stream)
-    return state ? [{ stream, ver: fold.versions.get(stream) ?? 0, state: baselineOf(state) }] : []
-  })
 }

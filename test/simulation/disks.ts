@@ -1,14 +1,14 @@
 /** The disks in memory that logs and caches lie on, and what a crash does to them. */
-import type { CachedState, StateCache } from '../../src/daemon/ports.ts'
+import type { KeptState, StateCache } from '../../src/daemon/ports.ts'
 import { type Fault, MemoryDisk, MemorySegment } from '../../src/events/log/memory-disk.ts'
-import type { Head } from '../../src/events/types/envelope.ts'
 
 type Hooks = {
   meet(what: string, subject: string): Fault
   crashed(): void
 }
 
-type Kept = { position: Head; states: readonly CachedState[] }
+/** Checkpoints of one pool, by their positions. */
+type Kept = Map<number, readonly KeptState[]>
 export type DisksCopy = {
   logs: [guid: string, name: string, disk: MemoryDisk][]
   caches: [dataset: string, kept: Kept][]
@@ -62,14 +62,29 @@ export class Disks {
   }
 
   cache(dataset: string): StateCache {
-    const guard = (head: Head): Kept | null => {
-      const kept = this.#caches.get(dataset)
-      return kept && kept.position.seq > 0 && kept.position.seq <= head.seq ? kept : null
+    const kept = (): Kept => this.#caches.get(dataset) ?? new Map()
+    const newest = (upTo: number): number | null => {
+      const seqs = [...kept().keys()].filter((seq) => seq <= upTo)
+      return seqs.length === 0 ? null : Math.max(...seqs)
     }
     return {
-      load: async (head) => structuredClone(guard(head)),
-      save: async (position, states) => {
-        this.#caches.set(dataset, structuredClone({ position, states }))
+      load: async (upTo) => {
+        const seq = newest(upTo)
+        if (seq === null) return null
+        const states = (kept().get(seq) ?? []).flatMap(({ stream, ver, state }) =>
+          state === null ? [] : [{ stream, ver, state }],
+        )
+        return { seq, states }
+      },
+      save: async (seq, base, states) => {
+        if (base !== null && newest(seq) !== base) return false
+        const all = new Map((base === null ? [] : (kept().get(base) ?? [])).map((it) => [it.stream, it]))
+        for (const it of states) all.set(it.stream, it)
+        this.#caches.set(dataset, new Map([...kept(), [seq, [...all.values()]]]))
+        return true
+      },
+      forget: async () => {
+        this.#caches.delete(dataset)
       },
       close: async () => {},
     }

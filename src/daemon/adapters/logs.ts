@@ -5,7 +5,6 @@
 import { mkdirSync } from 'node:fs'
 import { WorkerLog } from '../../events/log/client.ts'
 import { SqliteLog } from '../../events/log/sqlite/log.ts'
-import type { Head } from '../../events/types/envelope.ts'
 import { BASELINE_SCHEMA, MACHINES_VERSION } from '../../machines/baseline.ts'
 import type { Clock, DaemonPorts, StateCache } from '../ports.ts'
 import { ulids } from './ids.ts'
@@ -61,20 +60,12 @@ export function logPorts(
 /** The cache lives in the log's thread and ends with it. */
 function cacheOf(log: WorkerLog): StateCache {
   return {
-    load: async (head: Head) => {
-      const cached = await log.loadStates(head)
-      if (!cached) return null
-      const states = cached.states.map(({ stream, ver, state }) => ({
-        stream,
-        ver,
-        state: JSON.parse(state) as unknown,
-      }))
-      return { position: cached.position, states }
+    load: async (upTo) => {
+      const kept = await log.loadStates(upTo)
+      return kept && { seq: kept.position.seq, states: kept.states }
     },
-    save: async (position, states) => {
-      const texts = states.map(({ stream, ver, state }) => ({ stream, ver, state: JSON.stringify(state) }))
-      await log.saveStates({ position, states: texts })
-    },
+    save: (seq, base, states) => log.saveStates({ seq, base, states }),
+    forget: () => log.forgetStates(),
     close: async () => {},
   }
 }

@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
 import type { Place, RawSlice } from '../types/query.ts'
-import type { CachedStates, StateCacheKey } from './cache.ts'
+import type { CachedStates, StateCacheKey, StatesToKeep } from './cache.ts'
 import { parseBody } from './chain.ts'
 import type { Stamp } from './draft.ts'
 import type { Call, CallName, Calls, PackedSlice, Reply, WorkerData } from './protocol.ts'
@@ -163,13 +163,17 @@ export class WorkerLog implements LogStore {
     return this.#call('verify', options)
   }
 
-  /** States of this log out of its cache, none beyond `head`; null when there are none to be trusted. */
-  async loadStates(head: Head): Promise<CachedStates | null> {
-    return this.#call('loadStates', head)
+  /** The newest states out of the cache that are not above `upTo`; null when there are none to be trusted. */
+  loadStates(upTo: number): Promise<CachedStates | null> {
+    return this.#call('loadStates', upTo)
   }
 
-  saveStates(states: CachedStates): Promise<boolean> {
+  saveStates(states: StatesToKeep): Promise<boolean> {
     return this.#call('saveStates', states)
+  }
+
+  async forgetStates(): Promise<void> {
+    await this.#call('forgetStates', null)
   }
 
   /** When the oldest commit that is still pending was asked for (performance.now()), or null. */

@@ -7,7 +7,7 @@
  */
 import type { Head, NewEvent } from '../types/envelope.ts'
 import type { Place } from '../types/query.ts'
-import type { CachedStates, StateCacheKey } from './cache.ts'
+import type { CachedStates, StateCacheKey, StatesToKeep } from './cache.ts'
 import type { Stamp } from './draft.ts'
 import type {
   AppendBatch,
@@ -58,8 +58,9 @@ export type Calls = {
   prune: { args: null; result: number[] }
   hashAt: { args: number; result: string | null }
   verify: { args: { full: boolean; against?: Head }; result: VerifyReport }
-  loadStates: { args: Head; result: CachedStates | null }
-  saveStates: { args: CachedStates; result: boolean }
+  loadStates: { args: number; result: CachedStates | null }
+  saveStates: { args: StatesToKeep; result: boolean }
+  forgetStates: { args: null; result: null }
   close: { args: null; result: null }
 }
 export type CallName = keyof Calls

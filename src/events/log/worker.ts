@@ -6,10 +6,11 @@
  * for as a commit with an unknown outcome.
  */
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { StateCacheFile } from './cache.ts'
+import { type HashAt, StateCacheFile, type Work } from './cache.ts'
 import type { Stamp } from './draft.ts'
 import { type Call, type Calls, pack, type Reply, type WireError, type WorkerData } from './protocol.ts'
 import { SqliteLog } from './sqlite/log.ts'
+import { isPast } from './sqlite/segment.ts'
 import { LogError } from './store.ts'
 
 let isStarted = false
@@ -45,6 +46,19 @@ function handlersOf(data: WorkerData): Handlers {
   let stamp: Stamp = { id: '', t: 0, m: 0 }
   const log = new SqliteLog({ ...data, stamp: () => stamp })
   const cache = data.cache ? new StateCacheFile({ ...data.cache, nativeBinding: data.nativeBinding }) : null
+  let last: Promise<unknown> = Promise.resolve()
+  /** Works on the cache one after the other, each in slices between commits. */
+  const sliced = <T>(begin: (hashAt: HashAt) => Work<T> | null): Promise<T | null> => {
+    const mine = last.then(() => {
+      let work: Work<T> | null | undefined
+      return log.withHashes((hashAt, deadline) => {
+        work ??= begin(hashAt)
+        return work === null ? null : until(work, deadline)
+      })
+    })
+    last = mine.catch(() => {})
+    return mine
+  }
   return {
     open: async (args) => {
       stamp = args.stamp
@@ -77,14 +91,27 @@ function handlersOf(data: WorkerData): Handlers {
     prune: () => log.prune(),
     hashAt: (seq) => log.hashAt(seq),
     verify: (options) => log.verify(options),
-    loadStates: async (head) =>
-      cache ? log.withHashes((hashAt) => cache.load((seq) => (seq <= head.seq ? hashAt(seq) : null))) : null,
-    saveStates: async (states) => cache?.save(states) ?? false,
+    loadStates: (upTo) => sliced((hashAt) => cache?.load(upTo, hashAt) ?? null),
+    saveStates: async (states) => (await sliced((hashAt) => cache?.save(states, hashAt) ?? null)) ?? false,
+    forgetStates: () =>
+      sliced(() => {
+        cache?.forget()
+        return null
+      }),
     close: async () => {
       cache?.close()
       await log.close()
       return null
     },
+  }
+}
+
+/** @returns undefined when there is more to do */
+function until<T>(work: Work<T>, deadline: number): T | undefined {
+  for (;;) {
+    const { done, value } = work.next()
+    if (done) return value
+    if (isPast(deadline)) return undefined
   }
 }
 

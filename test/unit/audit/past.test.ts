@@ -1,11 +1,13 @@
 /** States as they were: at every position of a log, and at times, whatever the clock did. */
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
-import { foldAt, logUpTo, poolAt, positionOf } from '../../../src/audit/past.ts'
+import { foldAt, type Kept, logUpTo, poolAt, positionOf } from '../../../src/audit/past.ts'
+import { run, StateCacheFile } from '../../../src/events/log/cache.ts'
 import { MemoryLog } from '../../../src/events/log/memory.ts'
 import { MemoryDisk } from '../../../src/events/log/memory-disk.ts'
 import { SqliteLog } from '../../../src/events/log/sqlite/log.ts'
 import type { LogStore } from '../../../src/events/log/store.ts'
+import type { ReadQuery } from '../../../src/events/types/query.ts'
 import { baselineOf, canonical } from '../../../src/machines/baseline.ts'
 import { Fold } from '../../../src/machines/fold.ts'
 import { event, scratchDir, stamp } from '../events/log/helpers.ts'
@@ -68,6 +70,39 @@ describe('the states at a position', () => {
       assert.deepEqual(printed(then), printed(await foldAt({ log, ...without }, 260, noPause)))
       assert.equal(read[0], at < 206 ? 206 : at + 1)
     }
+    await log.close()
+  })
+
+  it('are the same from checkpoints that earlier questions left on their way, in any order', async () => {
+    const log = await golden()
+    const { dir, remove } = scratchDir()
+    cleanups.push(remove)
+    const cache = new StateCacheFile({ dir, key: 'v1' })
+    const hashes = new Map<number, string>()
+    for (let seq = 1; seq <= log.head().seq; seq++) hashes.set(seq, (await log.placeOf(seq))?.hash ?? '')
+    const hashAt = (seq: number): string | null => hashes.get(seq) ?? null
+    const loaded: number[] = []
+    const kept: number[] = []
+    const source = {
+      log: { ...logUpTo(log, log.head().seq, ''), read: (q: ReadQuery) => log.read({ ...q, limit: 7 }) },
+      every: 15,
+      checkpoint: async (upTo: number) => {
+        const found = run(cache.load(upTo, hashAt))
+        if (found) loaded.push(found.position.seq)
+        return found && { seq: found.position.seq, states: found.states }
+      },
+      keep: async (states: Kept) => {
+        if (run(cache.save(states, hashAt))) kept.push(states.seq)
+      },
+    }
+    const events = goldenEvents()
+    for (const at of [150, 60, 200, 240, 100, 273, 20, 199, 230, 90, 250, 130]) {
+      const whole = new Fold()
+      for (const stored of events.slice(0, at)) whole.apply(stored)
+      assert.deepEqual(printed(await foldAt(source, at, noPause)), printed(whole), `at ${at}`)
+    }
+    assert.ok(loaded.length > 5 && kept.length > 10, `${loaded.length} used, ${kept.length} kept`)
+    cache.close()
     await log.close()
   })
 

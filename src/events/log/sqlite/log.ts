@@ -126,10 +126,15 @@ export class SqliteLog implements LogStore {
     return this.#sliced((opened) => opened.reader.byKey(key, opened.tip.seq))
   }
 
-  /** Runs with the hashes of the log at hand: tells whether a cache was made of this very log. */
-  withHashes<T>(work: (hashAt: (seq: number) => string | null) => T): Promise<T> {
-    return this.#sliced(({ reader, tip }) =>
-      work((seq) => reader.at(seq, tip.seq)?.hash.toString('hex') ?? null),
+  /**
+   * Runs with the hashes of the log at hand, which tell whether a cache was made of this very log.
+   * @param work  called a slice a turn, until it returns something
+   */
+  withHashes<T>(
+    work: (hashAt: (seq: number) => string | null, deadline: number) => T | undefined,
+  ): Promise<T> {
+    return this.#job(({ reader, tip }, deadline) =>
+      work((seq) => reader.at(seq, tip.seq)?.hash.toString('hex') ?? null, deadline),
     )
   }
 
