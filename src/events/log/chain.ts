@@ -63,4 +63,11 @@ export function parseBody(body: Uint8Array): StoredEvent {
   }
 }
 
+/** Bodies that are each followed by their hash, as rows. */
+export const paired = <B extends Uint8Array>(items: readonly B[]): { body: B; hash: B }[] =>
+  Array.from({ length: items.length / 2 }, (_, i) => ({
+    body: items[2 * i] as B,
+    hash: items[2 * i + 1] as B,
+  }))
+
 export const headOf = (seq: number, hash: Buffer): Head => ({ seq, hash: hash.toString('hex') })

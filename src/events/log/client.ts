@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads'
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
 import type { Place, RawSlice } from '../types/query.ts'
 import type { CachedStates, StateCacheKey, StatesToKeep } from './cache.ts'
-import { parseBody } from './chain.ts'
+import { paired, parseBody } from './chain.ts'
 import type { Stamp } from './draft.ts'
 import type { Call, CallName, Calls, PackedSlice, Reply, WorkerData } from './protocol.ts'
 import {
@@ -103,8 +103,8 @@ export class WorkerLog implements LogStore {
   }
 
   async raw(query: ReadQuery): Promise<RawSlice> {
-    const { bytes, lengths, next } = await this.#call('read', query)
-    return { bodies: cut(bytes, lengths), next }
+    const { bytes, lengths, next } = await this.#call('raw', query)
+    return { rows: paired(cut(bytes, lengths)), next }
   }
 
   placeOf(seq: number): Promise<Place | null> {

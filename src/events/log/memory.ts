@@ -106,7 +106,8 @@ export class MemoryLog implements LogStore {
 
   async raw(query: ReadQuery): Promise<RawSlice> {
     const { events, next } = await this.read(query)
-    return { bodies: events.map(({ seq }) => this.#disk.at(seq)?.body ?? Buffer.alloc(0)), next }
+    const rows = events.flatMap(({ seq }) => this.#disk.at(seq) ?? [])
+    return { rows: rows.map(({ body, hash }) => ({ body, hash })), next }
   }
 
   async placeOf(seq: number): Promise<Place | null> {

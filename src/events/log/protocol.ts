@@ -42,6 +42,7 @@ export type Calls = {
   open: { args: { stamp: Stamp }; result: OpenedLog & { segmentEvents: number } }
   append: { args: AppendBatch; result: Appended }
   read: { args: ReadQuery; result: PackedSlice }
+  raw: { args: ReadQuery; result: PackedSlice }
   query: { args: EventQuery; result: PackedSlice }
   placeOf: { args: number; result: Place | null }
   byId: { args: string; result: Uint8Array | null }

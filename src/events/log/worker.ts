@@ -70,6 +70,10 @@ function handlersOf(data: WorkerData): Handlers {
       const { bodies, next } = await log.readRaw(query)
       return pack(bodies, next)
     },
+    raw: async (query) => {
+      const { bodies, next } = await log.readHashed(query)
+      return pack(bodies, next)
+    },
     query: async (query) => {
       const { bodies, next } = await log.queryRaw(query)
       return pack(bodies, next)

@@ -53,8 +53,11 @@ export type EventQuery = {
   readonly limit: number
 }
 
-/** Events as the bytes that the chain hashes. */
-export type RawSlice = { readonly bodies: readonly Uint8Array[]; readonly next: number | null }
+/** Events as the bytes that the chain hashes, and the hash that stands with each. */
+export type RawSlice = {
+  readonly rows: readonly { readonly body: Uint8Array; readonly hash: Uint8Array }[]
+  readonly next: number | null
+}
 
 /** Where a position lies. */
 export type Place = {

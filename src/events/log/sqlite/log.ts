@@ -12,8 +12,8 @@
 import { tmpdir } from 'node:os'
 import type { Head, NewEvent, StoredEvent } from '../../types/envelope.ts'
 import type { SegmentHead } from '../../types/log-events.ts'
-import type { Place } from '../../types/query.ts'
-import { headOf, parseBody } from '../chain.ts'
+import type { Place, RawSlice } from '../../types/query.ts'
+import { headOf, paired, parseBody } from '../chain.ts'
 import { Draft, type Known, type Row, type Stamp, segmentOpened } from '../draft.ts'
 import {
   type AppendBatch,
@@ -98,12 +98,18 @@ export class SqliteLog implements LogStore {
     return this.#sliced((opened, deadline) => opened.reader.read(query, opened.tip.seq, deadline))
   }
 
+  /** Bodies, each followed by its hash. */
+  readHashed(query: ReadQuery): Promise<Slice> {
+    return this.#sliced((opened, deadline) => opened.reader.raw(query, opened.tip.seq, deadline))
+  }
+
   queryRaw(query: EventQuery): Promise<Slice> {
     return this.#sliced((opened, deadline) => opened.reader.query(query, opened.tip.seq, deadline))
   }
 
-  raw(query: ReadQuery): Promise<Slice> {
-    return this.readRaw(query)
+  async raw(query: ReadQuery): Promise<RawSlice> {
+    const { bodies, next } = await this.readHashed(query)
+    return { rows: paired(bodies), next }
   }
 
   placeOf(seq: number): Promise<Place | null> {

@@ -32,6 +32,14 @@ export class Reader {
     )
   }
 
+  /** As `read`, each body followed by its hash. */
+  raw(query: ReadQuery, head: number, deadline: number): Slice {
+    const window = windowOf({ ...query, limit: query.limit * 2 }, head)
+    return this.#across(window, deadline, true, (segment, part) =>
+      segment.read({ ...part, stream: query.stream, withHashes: true }, deadline),
+    )
+  }
+
   query(query: EventQuery, head: number, deadline: number): Slice {
     return this.#across(this.#window(query, head), deadline, false, (segment, window) =>
       querySegment(segment, this.#columns, { ...query, limit: window.limit }, window, deadline),

@@ -21,6 +21,8 @@ export type Range = {
   readonly reverse: boolean
   readonly limit: number
   readonly stream?: StreamId | undefined
+  /** Each body is followed by its hash, and both count for the limit. */
+  readonly withHashes?: boolean | undefined
 }
 
 /** Bodies in order, and the seq to go on with; null when the segment has nothing more in the range. */
@@ -145,23 +147,24 @@ export class Segment {
   }
 
   read(range: Range, deadline: number): Slice {
-    const { stream, reverse, limit } = range
+    const { stream, reverse, limit, withHashes = false } = range
     const order = reverse ? 'DESC' : 'ASC'
     const sql = stream
-      ? `SELECT seq, body FROM events INDEXED BY events_stream_ver WHERE stream = ? AND ver BETWEEN ? AND ?
+      ? `SELECT seq, body, hash FROM events INDEXED BY events_stream_ver WHERE stream = ? AND ver BETWEEN ? AND ?
          AND seq BETWEEN ? AND ? ORDER BY ver ${order} LIMIT ?`
-      : `SELECT seq, body FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq ${order} LIMIT ?`
+      : `SELECT seq, body, hash FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq ${order} LIMIT ?`
     const bounds = stream ? [stream, ...this.versionsWithin(stream, range.from, range.to)] : []
     const bodies: Buffer[] = []
     const rows = this.prepared(sql)
       .raw()
       .iterate(...bounds, range.from, range.to, limit + 1)
-    for (const row of rows as IterableIterator<[number, Buffer]>) {
-      const isFull = bodies.length === limit
+    for (const row of rows as IterableIterator<[number, Buffer, Buffer]>) {
+      const isFull = bodies.length >= limit
       const isLate = bodies.length > 0 && bodies.length % CLOCK_EVERY === 0 && isPast(deadline)
       if (isFull || isLate) return { bodies, next: row[0] }
-      assertBytes(row[0], row[1])
+      assertBytes(row[0], row[1], row[2])
       bodies.push(row[1])
+      if (withHashes) bodies.push(row[2])
     }
     return { bodies, next: null }
   }

@@ -70,6 +70,37 @@ export function describeContract(name: string, medium: () => Medium, propertyRun
       await log.close()
     })
 
+    it('gives every event with the bytes and the hash that the chain has, and the place of each', async () => {
+      const log = await opened()
+      await appendEach(log, [session(), event('pool'), event(ct(1)), event('pool')])
+      await log.seal([baseline('pool', 3)])
+      await appendEach(log, [event('pool')])
+      const events = await readAll(log)
+      let hash: Buffer = Buffer.alloc(32)
+      let next: number | null = 1
+      const seen: unknown[] = []
+      while (next !== null) {
+        const slice = await log.raw({ from: next, limit: 2 })
+        for (const row of slice.rows) {
+          hash = createHash('sha256').update(hash).update(row.body).digest()
+          assert.equal(Buffer.from(row.hash).toString('hex'), hash.toString('hex'))
+          seen.push(JSON.parse(Buffer.from(row.body).toString()))
+          const place = await log.placeOf(seen.length)
+          assert.deepEqual(place, { segmentFirst: seen.length < 6 ? 1 : 6, hash: hash.toString('hex') })
+        }
+        next = slice.next
+      }
+      assert.deepEqual(seen, events)
+      assert.equal(await log.placeOf(0), null)
+      assert.equal(await log.placeOf(events.length + 1), null)
+      const pool = await log.raw({ from: 3, stream: 'pool', limit: 10 })
+      assert.deepEqual(
+        pool.rows.map(({ body }) => (JSON.parse(Buffer.from(body).toString()) as { seq: number }).seq),
+        events.filter(({ stream, seq }) => stream === 'pool' && seq >= 3).map(({ seq }) => seq),
+      )
+      await log.close()
+    })
+
     it('an event comes back as it was appended', async () => {
       const log = await opened()
       const full = event('pool', {
