@@ -62,7 +62,7 @@ export const ADAPTERS: readonly Adapter[] = [
   },
   {
     path: 'src/offline/',
-    may: ['process', 'console', 'disk', 'sqlite'],
+    may: ['process', 'disk', 'sqlite', 'node:os'],
     why: 'osctl-replay is a program that reads files',
   },
   {

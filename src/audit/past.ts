@@ -89,7 +89,7 @@ export async function foldAt(source: PastSource, seq: number, pace: Pace): Promi
     })
   const fold = new Fold()
   const known = await source.checkpoint(seq)
-  const isUsable = known !== null && known.seq >= place.segmentFirst
+  const isUsable = known !== null && known.seq >= place.segmentFirst - 1
   if (isUsable) await seat(fold, known, pace)
   const from = isUsable ? known.seq + 1 : place.segmentFirst
   let last = await foldRange(fold, source, { from, to: seq, base: isUsable ? known.seq : null }, pace)

@@ -23,6 +23,8 @@ export type LinkOptions = {
   readonly env: NodeJS.ProcessEnv
   /** The command line for the history, free of secrets. */
   readonly cli: string
+  /** Another way than the socket: to a file that is replayed. */
+  readonly connect?: (() => Promise<Client>) | undefined
 }
 
 export class Link {
@@ -117,6 +119,11 @@ export class Link {
     return this.#meta(false)
   }
 
+  /** Whether what answers is a file: nothing of this machine belongs to it. */
+  get isReplay(): boolean {
+    return this.#client?.hello?.replay === true
+  }
+
   close(): void {
     this.#client?.close()
     this.#client = null
@@ -153,7 +160,8 @@ export class Link {
   }
 
   async #connected(): Promise<Client> {
-    this.#client ??= await connectTo(this.#options.socket)
+    const { connect, socket } = this.#options
+    this.#client ??= await (connect ? connect() : connectTo(socket))
     return this.#client
   }
 

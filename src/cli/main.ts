@@ -9,7 +9,7 @@
  * Exit status (vpsadminos §3.1): 0 done; 1 `error: …`; 64 the command line is wrong, with help; ping has
  * its own; exec and attach pass on that of the program; 130 the user stopped waiting.
  */
-import { ConnectionError, socketPath } from '../rpc/client.ts'
+import { type Client, ConnectionError, socketPath } from '../rpc/client.ts'
 import { RpcError } from '../rpc/errors.ts'
 import { cliText } from './cli-text.ts'
 import { root } from './commands/index.ts'
@@ -46,7 +46,7 @@ export async function main(
     if (globals.flag('version')) return say(io, `osctl ${version()}\n`)
     const resolved = resolve(root, rest)
     path = resolved.path
-    return await dispatch(resolved, globals, words, io, env)
+    return await dispatch(resolved, { globals, words, io, env })
   } catch (error) {
     if (error instanceof UsageError) {
       return await failUsage(io, error, error instanceof UnknownCommand ? error.path : path)
@@ -55,13 +55,16 @@ export async function main(
   }
 }
 
-async function dispatch(
-  { node, path, rest }: Resolved,
-  globals: Options,
-  words: readonly string[],
-  io: Io,
-  env: NodeJS.ProcessEnv,
-): Promise<number> {
+type Run = {
+  readonly globals: Options
+  readonly words: readonly string[]
+  readonly io: Io
+  readonly env: NodeJS.ProcessEnv
+  readonly connect?: () => Promise<Client>
+}
+
+async function dispatch({ node, path, rest }: Resolved, run: Run): Promise<number> {
+  const { globals, io } = run
   const wantsHelp = globals.flag('help') || (isGroup(node) && ['-h', '--help'].includes(rest[0] ?? ''))
   if (wantsHelp || (path.length === 0 && rest.length === 0)) return say(io, await help(path))
   if (isGroup(node)) {
@@ -72,17 +75,14 @@ async function dispatch(
   }
   const parsed = await parseCommand(node, rest)
   if (parsed.options.flag('help')) return say(io, await help(path))
-  return await runCommand(node, path, parsed, globals, words, io, env)
+  return await runCommand(node, path, parsed, run)
 }
 
 async function runCommand(
   command: CommandSpec,
   path: readonly NodeSpec[],
   parsed: Parsed,
-  globals: Options,
-  words: readonly string[],
-  io: Io,
-  env: NodeJS.ProcessEnv,
+  { globals, words, io, env, connect }: Run,
 ): Promise<number> {
   const { args, options } = parsed
   const merged = parsed.globals.withDefaults(globals)
@@ -93,8 +93,18 @@ async function runCommand(
   }
   const foreign = command.passThrough ? Math.max(0, args.length - (args[1] === '--' ? 3 : 2)) : 0
   const cli = cliText(words, foreign)
-  const link = new Link({ socket: socketPath(env), io, globals: merged, env, cli })
-  const invocation: Invocation = { root, command, path, args, options, globals: merged, io, link, env }
+  const link = new Link({ socket: socketPath(env), io, globals: merged, env, cli, connect })
+  const again: Invocation['again'] = async (inner, way) => {
+    const { globals: own, rest } = await parseGlobals(inner)
+    return await dispatch(resolve(root, rest), {
+      globals: own.withDefaults(merged),
+      words,
+      io,
+      env,
+      connect: way,
+    })
+  }
+  const invocation: Invocation = { root, command, path, args, options, globals: merged, io, link, env, again }
   try {
     checkSelection(invocation)
     return (await command.run(invocation)) ?? 0

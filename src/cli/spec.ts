@@ -2,6 +2,8 @@
  * The grammar of osctl as data. Each noun's file says what its commands take, and from that one table come
  * the parser, help, shell completion, the man page and the test that every documented form parses.
  */
+
+import type { Client } from '../rpc/client.ts'
 import type { Io } from './io.ts'
 import type { Link } from './link.ts'
 import type { Options } from './options.ts'
@@ -81,6 +83,8 @@ export type Invocation = {
   readonly globals: Options
   readonly io: Io
   readonly link: Link
+  /** Runs another command line with a way of its own; global options of this one hold for it. */
+  readonly again: (words: readonly string[], connect: () => Promise<Client>) => Promise<number>
   readonly env: NodeJS.ProcessEnv
 }
 

@@ -20,7 +20,7 @@ import { HostLog } from './host-log.ts'
 import { adoptRunning, recoverLog } from './log-recovery.ts'
 import { namesOf, RENAMING } from './names.ts'
 import { openJournal } from './opening.ts'
-import { Past } from './past.ts'
+import { type Past, pastOf } from './past.ts'
 import type { UsersWith } from './plan/rehearse.ts'
 import { Pool } from './pool.ts'
 import {
@@ -59,7 +59,7 @@ export class Daemon {
   constructor(ports: DaemonPorts) {
     this.ports = ports
     this.hostLog = new HostLog(ports)
-    this.past = new Past(ports.clock, this.pools, (name) => this.pool(name))
+    this.past = pastOf(this, ports.clock)
     this.startedAt = ports.clock.wall()
     this.#trash = new Trash(this)
     this.#users = new HostUsers(ports, this.pools)

@@ -5,7 +5,7 @@
  * the daemon says is an RpcError; whatever keeps us from hearing it is a ConnectionError, with a line that
  * tells what to do. No schema library is imported here (DESIGN D12).
  */
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { RPC, RpcError, type RpcErrorData } from './errors.ts'
 import { encodeLine, LineDecoder, parseLine } from './framing.ts'
 import type { MethodInput, MethodName } from './methods.ts'
@@ -59,16 +59,24 @@ export function connectTo(path: string): Promise<Client> {
   })
 }
 
+/** What a client needs of a connection: a socket has it, and so has a child's pair of pipes. */
+export type Channel = {
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown
+  on(event: 'error' | 'close', listener: () => void): unknown
+  write(line: string | Uint8Array): unknown
+  destroy(): unknown
+}
+
 export class Client {
   /** What the daemon said of itself; null until its first line arrived, which is before any reply. */
   hello: Hello | null = null
-  readonly #socket: Socket
+  readonly #socket: Channel
   readonly #decoder = new LineDecoder(MAX_LINE_BYTES)
   readonly #pending = new Map<number, Pending>()
   #nextId = 1
   #failure: Error | null = null
 
-  constructor(socket: Socket) {
+  constructor(socket: Channel) {
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('error', () => this.#lost())

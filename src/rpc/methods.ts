@@ -276,6 +276,29 @@ export const methods = {
   'event.recovery': z.strictObject({ pool: poolNameSchema, ...meta }),
   /** `from`: the head that the plan named; a log that ends elsewhere by now is left alone. */
   'event.recover': z.strictObject({ pool: poolNameSchema, from: z.string().max(100), ...meta }),
+  /**
+   * What the file of a log begins with; the rest comes by `export.read`. With `since` (ms since the epoch) only from
+   * there on, as the file of an incident.
+   */
+  'export.open': z.strictObject({
+    pool: poolNameSchema,
+    ct: z.string().min(1).max(200).optional(),
+    since: z.int().min(0).optional(),
+    ...meta,
+  }),
+  /** What a replayed log is; only `osctl replay` has one. */
+  'replay.summary': z.strictObject({ ...meta }),
+  /** Lines of the file: events, or the states at `to` that an incident's file begins and ends with. */
+  'export.read': z.strictObject({
+    pool: poolNameSchema,
+    part: z.enum(['start', 'events', 'end']),
+    /** A container's own id. */
+    container: z.string().max(100).optional(),
+    /** An event's position; of states, how many were read. */
+    from: z.int().min(0),
+    to: z.int().min(0),
+    ...meta,
+  }),
   /** Every later event, as notifications; `from` names the last seen seq of each pool, to go on without a gap. */
   'event.subscribe': z.strictObject({
     pools: pools.optional(),

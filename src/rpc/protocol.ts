@@ -21,7 +21,7 @@ export const SUBSCRIPTIONS: ReadonlySet<string> = new Set(['event.subscribe'])
 export type RpcId = string | number
 
 /** First line of every connection, from the daemon. */
-export type Hello = { version: string; protocol: number; simulated: boolean; pid: number }
+export type Hello = { version: string; protocol: number; simulated: boolean; pid: number; replay?: boolean }
 
 export type RpcMessage = {
   jsonrpc: '2.0'

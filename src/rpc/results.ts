@@ -1,8 +1,14 @@
 /** What the daemon answers: plain rows, named as the columns of `osctl` are (vpsadminos §2, §3.1). */
+
+import type { ExportHeader, ExportPage, ReplaySummary } from './archive-rows.ts'
+import type { HealthRow, Status } from './host-rows.ts'
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
 import type { RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
 import type { RpcId } from './protocol.ts'
+
+export type { BootRow, ExportHeader, ExportPage, Incident, ReplaySummary } from './archive-rows.ts'
+export type { HealthRow, Status } from './host-rows.ts'
 
 export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
 
@@ -228,8 +234,6 @@ export type DiffReport = {
   changes: DiffChange[]
 }
 
-export type HealthRow = { pool: string | null; entity: string; id: string | null; problem: string }
-
 /** What a command that changes something answers with. */
 export type Accepted = {
   op: string | null
@@ -249,16 +253,6 @@ export type Session = {
   argv: string[]
   env: Record<string, string>
   simulated: boolean
-}
-
-export type Status = {
-  version: string
-  protocol: number
-  simulated: boolean
-  pid: number
-  uptimeSeconds: number
-  pools: string[]
-  problems: string[]
 }
 
 /** A container's log: the CLI reads the file; `text` stands in for it on the simulated host. */
@@ -324,6 +318,9 @@ export type MethodResults = {
   'event.prune': Accepted
   'event.recovery': RecoveryPlan
   'event.recover': Accepted
+  'export.open': ExportHeader
+  'replay.summary': ReplaySummary[]
+  'export.read': ExportPage
   /** The newest seq of each pool: notifications follow from there, or from `from`. */
   'event.subscribe': { positions: Record<string, number> }
   revert: Accepted

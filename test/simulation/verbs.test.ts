@@ -34,6 +34,9 @@ const READ_ONLY: readonly MethodName[] = [
   'op.attach',
   'healthcheck',
   'diff',
+  'export.open',
+  'export.read',
+  'replay.summary',
   'debug.machine',
 ]
 /** Changes that no effect follows: they end in the commit that begins them, which other verbs crash as well. */

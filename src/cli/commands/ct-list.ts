@@ -133,7 +133,8 @@ export const show: CommandSpec = {
 }
 
 /** What a container used then, nobody knows. */
-const usageOf = ({ options }: Invocation): Complete | undefined => (options.has('at') ? undefined : withUsage)
+const usageOf = ({ options, link }: Invocation): Complete | undefined =>
+  options.has('at') || link.isReplay ? undefined : withUsage
 
 /** What the columns that are shown and sorted by are made of; undefined: all, for JSON. */
 function fieldsOf({ command, options, globals }: Invocation): string[] | undefined {

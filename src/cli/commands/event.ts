@@ -1,10 +1,12 @@
 /** `osctl event …`: the log itself. */
+
 import type { EventRow } from '../../rpc/results.ts'
 import { arg, given, type Invocation, poolOf, poolsOf, printRows } from '../invocation.ts'
 import { cloudEvent } from '../output/cloud-events.ts'
 import type { Column } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec, OptionSpec } from '../spec.ts'
 import { ACTOR, CT, conditionsOf, FAILED, limitOption, noteOrder, OP, SINCE, UNTIL } from './conditions.ts'
+import { eventExport } from './export.ts'
 import { eventRecover, eventVerify } from './proof.ts'
 import { eventPrune, eventSegments } from './segments.ts'
 
@@ -158,5 +160,5 @@ export const event: GroupSpec = {
   name: 'event',
   aliases: ['events'],
   summary: 'The event log',
-  commands: [ls, show, tail, eventVerify, eventSegments, eventPrune, eventRecover],
+  commands: [ls, show, tail, eventVerify, eventSegments, eventPrune, eventRecover, eventExport],
 }

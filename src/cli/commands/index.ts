@@ -4,11 +4,13 @@ import { ct } from './ct.ts'
 import { diff } from './diff.ts'
 import { idRange, repo, trashBin, user } from './entities.ts'
 import { event } from './event.ts'
+import { incident } from './export.ts'
 import { history } from './history.ts'
 import { debug, healthcheck, ping, shutdown } from './host.ts'
 import { monitor } from './monitor.ts'
 import { op } from './op.ts'
 import { pool } from './pool.ts'
+import { replay, replaySummary } from './replay.ts'
 import { revert } from './revert.ts'
 import { completion, genCompletion, genMan, help } from './self.ts'
 import { why } from './why.ts'
@@ -27,6 +29,9 @@ export const root: GroupSpec = {
     why,
     event,
     diff,
+    incident,
+    replay,
+    replaySummary,
     op,
     revert,
     monitor,

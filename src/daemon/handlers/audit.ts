@@ -1,7 +1,7 @@
 /** Handlers of `op …`, `monitor`. */
 
-import { opList, opShow } from '../../audit/answers.ts'
 import { eventRow, eventRows } from '../../audit/read.ts'
+import { stateAnswers } from '../../audit/serve/states.ts'
 import { ctidIn } from '../../audit/view.ts'
 import { actorName } from '../../events/types/actor-name.ts'
 import type { Fact } from '../../events/types/events.ts'
@@ -89,12 +89,10 @@ function follow(pool: Pool, after: number, call: Call): void {
 }
 
 export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | 'op.retry' | 'op.resolve'> {
+  const states = stateAnswers(daemon.past)
   return {
-    'op.list': async ({ pools, all, at }) => {
-      const moments = await daemon.past.pools(pools, at)
-      return (await Promise.all(moments.map((pool) => opList(pool, all)))).flat()
-    },
-    'op.show': async ({ op, at }) => await opShow(await daemon.past.pools(undefined, at), op),
+    'op.list': states['op.list'],
+    'op.show': states['op.show'],
     'op.retry': async ({ op, meta }, call) => {
       const { pool, stream, pending } = doubtful(daemon, op)
       if (meta?.dryRun)

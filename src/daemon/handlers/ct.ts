@@ -1,7 +1,7 @@
 /** Handlers of `ct …`. */
 import { isAbsolute } from 'node:path'
-import { ctList, findCt } from '../../audit/answers.ts'
 import { ctRow } from '../../audit/rows.ts'
+import { stateAnswers } from '../../audit/serve/states.ts'
 import { type CreateCommand, type CtCommand, decideCt } from '../../machines/decide/container.ts'
 import { ctidOf } from '../../machines/fold.ts'
 import { TRASH_AGE_MS } from '../../machines/pool/context.ts'
@@ -57,11 +57,12 @@ export function ctHandlers(
       const { pool, ctid } = locate(daemon, params.id)
       return await run(pool, { type, ctid }, type.replace('.', ' '), params, call)
     }
+  const states = stateAnswers(daemon.past)
   return {
-    'ct.list': async (params) => ctList(await daemon.past.pools(params.pools, params.at), params),
-    'ct.show': async ({ id, at }) => {
-      const { pool, ct } =
-        at === undefined ? locateCt(daemon, id) : findCt(await daemon.past.pools(undefined, at), id)
+    'ct.list': states['ct.list'],
+    'ct.show': async (params) => {
+      if (params.at !== undefined) return await states['ct.show'](params)
+      const { pool, ct } = locateCt(daemon, params.id)
       return ctRow(pool, ct)
     },
     'ct.new': async (params, call) => {

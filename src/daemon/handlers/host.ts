@@ -5,7 +5,7 @@ import { ctidOf, streamOfCt } from '../../machines/fold.ts'
 import { exists, lifeOf } from '../../machines/life.ts'
 import { mermaid } from '../../machines/mermaid.ts'
 import { PROTOCOL } from '../../rpc/protocol.ts'
-import type { HealthRow } from '../../rpc/results.ts'
+import type { HealthRow, Status } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { oneLine } from '../errors.ts'
 import { planned } from '../plan/plan.ts'
@@ -20,24 +20,8 @@ export function hostHandlers(
 ): HandlersOf<'ping' | 'status' | 'healthcheck' | 'debug.machine' | 'shutdown'> {
   return {
     ping: async () => 'pong',
-    status: async () => ({
-      version: daemon.ports.version,
-      protocol: PROTOCOL,
-      simulated: daemon.ports.host.simulated,
-      pid,
-      uptimeSeconds: Math.round((daemon.ports.clock.wall() - daemon.startedAt) / 1000),
-      pools: [...daemon.pools.keys()],
-      problems: [...daemon.problems].map(([name, problem]) => `${name}: ${problem}`),
-    }),
-    healthcheck: async ({ pools }) => {
-      const own = [...daemon.problems].map(
-        ([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem }),
-      )
-      const rows = await Promise.all(
-        poolsOf(daemon, pools).map((pool) => health(daemon, pool).catch((error) => blind(pool, error))),
-      )
-      return [...own, ...rows.flat()]
-    },
+    status: async () => statusOf(daemon, pid),
+    healthcheck: async ({ pools }) => await healthOf(daemon, pools),
     'debug.machine': async ({ machine }) => mermaid(machine),
     shutdown: async (params, call) => {
       if (params.meta?.dryRun)
@@ -60,6 +44,30 @@ export function hostHandlers(
       return { op: null, result: 'done', position: null, warnings }
     },
   }
+}
+
+export function statusOf(daemon: Daemon, pid: number): Status {
+  const { ports, startedAt, pools, problems } = daemon
+  return {
+    version: ports.version,
+    protocol: PROTOCOL,
+    simulated: ports.host.simulated,
+    pid,
+    uptimeSeconds: Math.round((ports.clock.wall() - startedAt) / 1000),
+    pools: [...pools.keys()],
+    problems: [...problems].map(([name, problem]) => `${name}: ${problem}`),
+  }
+}
+
+/** Findings about the named pools, or all, and about those that could not be imported. */
+export async function healthOf(daemon: Daemon, pools: readonly string[] | undefined): Promise<HealthRow[]> {
+  const own = [...daemon.problems].map(
+    ([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem }),
+  )
+  const rows = await Promise.all(
+    poolsOf(daemon, pools).map((pool) => health(daemon, pool).catch((error) => blind(pool, error))),
+  )
+  return [...own, ...rows.flat()]
 }
 
 /** A host that cannot be looked at is a finding, not an error. @throws what is not the host's */

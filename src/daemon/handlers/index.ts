@@ -1,4 +1,9 @@
 /** Every method of the protocol and its handler. A method without one does not compile. */
+
+import { eventAnswers } from '../../audit/serve/event.ts'
+import { historyAnswers } from '../../audit/serve/history.ts'
+import { stateAnswers } from '../../audit/serve/states.ts'
+import { whyAnswers } from '../../audit/serve/why.ts'
 import type { MethodName } from '../../rpc/methods.ts'
 import type { Handlers } from '../../rpc/server.ts'
 import type { Daemon } from '../daemon.ts'
@@ -6,10 +11,8 @@ import { toCallError } from '../errors.ts'
 import { auditHandlers, opHandlers } from './audit.ts'
 import type { Handle } from './context.ts'
 import { ctHandlers } from './ct.ts'
-import { diffHandlers } from './diff.ts'
 import { withPlan } from './dry-run.ts'
-import { eventHandlers } from './event.ts'
-import { historyHandlers } from './history.ts'
+import { exportHandlers } from './export.ts'
 import { hostHandlers } from './host.ts'
 import { controlHandlers } from './op-control.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
@@ -17,7 +20,6 @@ import { proofHandlers } from './proof.ts'
 import { revertHandlers } from './revert.ts'
 import { sessionHandlers } from './session.ts'
 import { undeleteHandlers } from './undelete.ts'
-import { whyHandlers } from './why.ts'
 
 export function handlers(daemon: Daemon, pid: number): Handlers {
   const all: Handlers = {
@@ -26,16 +28,17 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...entityHandlers(daemon),
     ...ctHandlers(daemon),
     ...sessionHandlers(daemon),
-    ...historyHandlers(daemon),
-    ...whyHandlers(daemon),
-    ...eventHandlers(daemon),
+    ...historyAnswers(daemon),
+    ...whyAnswers(daemon),
+    ...eventAnswers(daemon),
     ...auditHandlers(daemon),
     ...opHandlers(daemon),
     ...controlHandlers(daemon),
     ...revertHandlers(daemon),
     ...undeleteHandlers(daemon),
     ...proofHandlers(daemon),
-    ...diffHandlers(daemon),
+    diff: stateAnswers(daemon.past).diff,
+    ...exportHandlers(daemon, pid),
   }
   return Object.fromEntries(
     Object.entries(all).map(([name, handle]) => [

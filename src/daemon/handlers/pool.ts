@@ -1,7 +1,7 @@
 /** Handlers of `pool …`, `user`, `id-range`, `repo`, `trash-bin`. */
 
-import { onlyNamed, unmeasured } from '../../audit/answers.ts'
-import { idRangeRows, poolRow, repoRows, trashRows, userRows } from '../../audit/rows.ts'
+import { poolRow } from '../../audit/rows.ts'
+import { stateAnswers } from '../../audit/serve/states.ts'
 import { decidePool, type PoolCommand } from '../../machines/decide/pool.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
@@ -40,17 +40,14 @@ type PoolMethods =
   | 'pool.set'
 
 export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
+  const states = stateAnswers(daemon.past)
   return {
-    'pool.list': async ({ names, at }) => {
-      if (at === undefined) return await Promise.all(poolsOf(daemon, names).map(measured))
-      return (await daemon.past.pools(names, at)).map((pool) => poolRow(pool, unmeasured(pool)))
-    },
-    'pool.show': async ({ name, at }) => {
-      if (at === undefined) return await measured(daemon.pool(name))
-      const [pool] = await daemon.past.pools([name], at)
-      if (pool) return poolRow(pool, unmeasured(pool))
-      throw notFound('E_POOL_NOT_FOUND', `pool ${name} had no log at that time`)
-    },
+    'pool.list': async (params) =>
+      params.at === undefined
+        ? await Promise.all(poolsOf(daemon, params.names).map(measured))
+        : await states['pool.list'](params),
+    'pool.show': async (params) =>
+      params.at === undefined ? await measured(daemon.pool(params.name)) : await states['pool.show'](params),
     'pool.install': async (params, call) => {
       refuseWhileStopping(daemon)
       const ask = asked(daemon, call, 'pool install', params)
@@ -154,13 +151,11 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
         call,
       )
     }
+  const states = stateAnswers(daemon.past)
   return {
-    'user.list': async ({ names, pools, at }) =>
-      onlyNamed((await daemon.past.pools(pools, at)).flatMap(userRows), names),
-    'id-range.list': async ({ names, pools, at }) =>
-      onlyNamed((await daemon.past.pools(pools, at)).flatMap(idRangeRows), names),
-    'repo.list': async ({ names, pools, at }) =>
-      onlyNamed((await daemon.past.pools(pools, at)).flatMap(repoRows), names),
+    'user.list': states['user.list'],
+    'id-range.list': states['id-range.list'],
+    'repo.list': states['repo.list'],
     'repo.add': async (params, call) => {
       const { name, url } = params
       checkUrl(url)
@@ -183,7 +178,7 @@ export function entityHandlers(daemon: Daemon): HandlersOf<EntityMethods> {
       const { pool, name } = repository(params.name)
       return await images(daemon, pool, name, params)
     },
-    'trash.list': async ({ pools, at }) => (await daemon.past.pools(pools, at)).flatMap(trashRows),
+    'trash.list': states['trash.list'],
     'trash.prune': async (params, call) => {
       let last = done(null)
       const plans: Plan[] = []

@@ -34,7 +34,7 @@ export class Reader {
 
   /** As `read`, each body followed by its hash. */
   raw(query: ReadQuery, head: number, deadline: number): Slice {
-    const window = windowOf({ ...query, limit: query.limit * 2 }, head)
+    const window = this.#window({ ...query, limit: query.limit * 2 }, head)
     return this.#across(window, deadline, true, (segment, part) =>
       segment.read({ ...part, stream: query.stream, withHashes: true }, deadline),
     )

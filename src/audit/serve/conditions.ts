@@ -1,13 +1,12 @@
 /** What history, events and subscriptions are filtered by, from the words of a request to what a log is asked. */
-import { subjects } from '../../audit/subjects.ts'
+
 import { EVENT_TYPES, type EventType } from '../../events/types/events.ts'
 import { ctStream, type StreamId, ulidSchema } from '../../events/types/ids.ts'
 import type { EventQuery } from '../../events/types/query.ts'
 import type { SubjectRow } from '../../rpc/results.ts'
-import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
-import type { Pool } from '../pool.ts'
-import { poolsOf } from './context.ts'
+import { subjects } from '../subjects.ts'
+import type { PoolMoment } from '../view.ts'
+import { type Holder, invalid, notFound, poolsOf } from './holder.ts'
 
 /** As `eventConditions` of the protocol. */
 export type Conditions = {
@@ -55,41 +54,41 @@ export function streamOfWord(word: string): StreamId {
   throw invalid('E_STREAM', `no such stream: ${word} (legal: log, pool, ct:ID with a container's own id)`)
 }
 
-export type Position = { readonly pool: Pool; readonly seq: number }
+export type Position = { readonly pool: PoolMoment; readonly seq: number }
 
 /**
  * `POOL:SEQ`, or SEQ where one pool is meant.
  * @throws E_POSITION, E_POOL_NOT_FOUND
  */
-export function positionOf(daemon: Daemon, position: string, pools?: readonly string[]): Position {
+export function positionOf(holder: Holder, position: string, pools?: readonly string[]): Position {
   const match = /^(?:(.+):)?(\d{1,15})$/.exec(position)
   if (!match) throw invalid('E_POSITION', `not a position: ${position} (POOL:SEQ, or SEQ with one pool)`)
   const seq = Number(match[2])
-  if (match[1] !== undefined) return { pool: daemon.pool(match[1]), seq }
-  const meant = poolsOf(daemon, pools)
+  if (match[1] !== undefined) return { pool: holder.pool(match[1]), seq }
+  const meant = poolsOf(holder, pools)
   if (meant.length > 1) {
     const names = meant.map(({ name }) => name).join(', ')
     throw invalid('E_POSITION', `several pools are imported: write POOL:${position} (${names})`)
   }
-  return { pool: meant[0] ?? daemon.poolOr(undefined), seq }
+  return { pool: meant[0] ?? holder.poolOr(undefined), seq }
 }
 
-export type Subjects = { readonly pool: Pool; readonly rows: readonly SubjectRow[] }
+export type Subjects = { readonly pool: PoolMoment; readonly rows: readonly SubjectRow[] }
 
 /**
  * Containers that `ct` means, today's and those that are gone, by pool.
  * @throws E_CT_NOT_FOUND when no pool knows any
  */
 export async function subjectsOf(
-  daemon: Daemon,
+  holder: Holder,
   ct: string,
   pools: readonly string[] | undefined,
 ): Promise<Subjects[]> {
   const colon = ct.lastIndexOf(':')
-  const among = colon > 0 ? [daemon.pool(ct.slice(0, colon))] : poolsOf(daemon, pools)
+  const among = colon > 0 ? [holder.pool(ct.slice(0, colon))] : poolsOf(holder, pools)
   const word = colon > 0 ? ct.slice(colon + 1) : ct
   const found = await Promise.all(
-    among.map(async (pool) => ({ pool, rows: await subjects(pool, pool.journal.store, { ct: word }) })),
+    among.map(async (pool) => ({ pool, rows: await subjects(pool, pool.log, { ct: word }) })),
   )
   const known = found.filter(({ rows }) => rows.length > 0)
   if (known.length === 0)

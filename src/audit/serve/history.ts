@@ -1,47 +1,46 @@
 /** Who did what, across pools and across the lives of a name. */
-import { history } from '../../audit/history.ts'
-import { subjects } from '../../audit/subjects.ts'
+
 import type { StreamId } from '../../events/types/ids.ts'
 import { inOneOrder } from '../../rpc/order.ts'
-import type { Daemon } from '../daemon.ts'
-import { notFound } from '../errors.ts'
-import type { Pool } from '../pool.ts'
+import { history } from '../history.ts'
+import { subjects } from '../subjects.ts'
+import type { PoolMoment } from '../view.ts'
 import { conditionsOf, streamsOf, subjectsOf } from './conditions.ts'
-import { type HandlersOf, poolsOf } from './context.ts'
+import { type Answers, type Holder, notFound, poolsOf } from './holder.ts'
 
-type Part = { readonly pool: Pool; readonly streams?: readonly StreamId[] }
+type Part = { readonly pool: PoolMoment; readonly streams?: readonly StreamId[] }
 
-export function historyHandlers(daemon: Daemon): HandlersOf<'history.list' | 'history.subjects'> {
+export function historyAnswers(holder: Holder): Answers<'history.list' | 'history.subjects'> {
   return {
     'history.list': async ({ pools, ct, user, limit, ...conditions }) => {
       const filter = { ...conditionsOf(conditions), limit }
-      const parts = await partsOf(daemon, pools, ct, user)
+      const parts = await partsOf(holder, pools, ct, user)
       const lists = await Promise.all(
-        parts.map(({ pool, streams }) => history(pool, pool.journal.store, { ...filter, streams })),
+        parts.map(({ pool, streams }) => history(pool, pool.log, { ...filter, streams })),
       )
       return inOneOrder(lists).slice(-limit)
     },
     'history.subjects': async ({ ct, pools }) =>
-      (await subjectsOf(daemon, ct, pools)).flatMap(({ rows }) => rows),
+      (await subjectsOf(holder, ct, pools)).flatMap(({ rows }) => rows),
   }
 }
 
 async function partsOf(
-  daemon: Daemon,
+  holder: Holder,
   pools: readonly string[] | undefined,
   ct: string | undefined,
   user: string | undefined,
 ): Promise<Part[]> {
   if (ct !== undefined) {
-    const named = await subjectsOf(daemon, ct, pools)
+    const named = await subjectsOf(holder, ct, pools)
     return named.map(({ pool, rows }) => ({ pool, streams: streamsOf(rows) }))
   }
-  const among = poolsOf(daemon, pools)
+  const among = poolsOf(holder, pools)
   if (user === undefined) return among.map((pool) => ({ pool }))
   const parts = await Promise.all(
     among.map(async (pool) => ({
       pool,
-      streams: streamsOf(await subjects(pool, pool.journal.store, { user })),
+      streams: streamsOf(await subjects(pool, pool.log, { user })),
     })),
   )
   const known = parts.filter(({ streams }) => streams.length > 0)

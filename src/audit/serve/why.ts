@@ -1,17 +1,15 @@
 /** Why a container is as it is. */
-import { columnsOf } from '../../audit/change.ts'
-import { why } from '../../audit/why.ts'
-import type { Daemon } from '../daemon.ts'
-import { invalid } from '../errors.ts'
+import { columnsOf } from '../change.ts'
+import { why } from '../why.ts'
 import { subjectsOf } from './conditions.ts'
-import type { HandlersOf } from './context.ts'
+import { type Answers, type Holder, invalid } from './holder.ts'
 
 const ATTRIBUTE = /^[^:\s]+:\S+$/
 
-export function whyHandlers(daemon: Daemon): HandlersOf<'ct.why'> {
+export function whyAnswers(holder: Holder): Answers<'ct.why'> {
   return {
     'ct.why': async ({ id, column, value }) => {
-      const named = await subjectsOf(daemon, id, undefined)
+      const named = await subjectsOf(holder, id, undefined)
       // The one that is there; of those that are gone the last.
       const all = named.flatMap(({ pool, rows }) => rows.map((subject) => ({ pool, subject })))
       const found = all.find(({ subject }) => subject.deleted_at === null) ?? all.at(-1)
@@ -20,7 +18,7 @@ export function whyHandlers(daemon: Daemon): HandlersOf<'ct.why'> {
       const columns = columnsOf(pool)
       if (!columns.includes(column) && !ATTRIBUTE.test(column))
         throw invalid('E_COLUMN', `no such column: ${column} (legal: ${columns.join(', ')}, or vendor:key)`)
-      return await why(pool, pool.journal.store, { subject, column, value })
+      return await why(pool, pool.log, { subject, column, value })
     },
   }
 }

@@ -1,0 +1,13 @@
+/** What the daemon says of itself and of its host. */
+
+export type Status = {
+  version: string
+  protocol: number
+  simulated: boolean
+  pid: number
+  uptimeSeconds: number
+  pools: string[]
+  problems: string[]
+}
+
+export type HealthRow = { pool: string | null; entity: string; id: string | null; problem: string }
