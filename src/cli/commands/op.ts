@@ -76,8 +76,15 @@ function describeOp(row: OpRow, exact: boolean): string {
   ]
   const steps = row.steps.map(({ kind, ...step }) => ({ ...step, step: kind }))
   const table = steps.length === 0 ? '' : `\n${renderColumns(columns, steps, { header: true, exact })}`
-  const hint = `\nIt is in doubt: osctl op retry ${row.op}, or osctl op resolve --as done|failed|undone ${row.op}\n`
-  return lines.join('') + table + (row.state === 'in doubt' ? hint : '')
+  return lines.join('') + table + wayOn(row)
+}
+
+/** What can be done about an operation that is not over. */
+function wayOn({ op, state }: OpRow): string {
+  if (state === 'in doubt')
+    return `\nIt is in doubt: osctl op retry ${op}, or osctl op resolve --as done|failed|undone ${op}\n`
+  if (state !== 'running' && state !== 'retrying') return ''
+  return `\nIt goes on: osctl op attach ${op} waits for it, osctl op cancel ${op} stops it\n`
 }
 
 const opAttach: CommandSpec = {

@@ -310,6 +310,11 @@ test('op show tells the steps, and the way out of doubt', async () => {
     /\nSTATE {6}STEP {8}INTENT {3}ARGS {9}DETAIL\nin doubt {3}lxc\.start {3}OP\.1 {5}\{"id":"x"\} {3}no pid\n/,
   )
   assert.match(out, /osctl op retry OP, or osctl op resolve --as done\|failed\|undone OP/)
+  const running = { ...op, state: 'running' }
+  const going = await run(['op', 'show', 'OP'], { 'op.show': async () => running })
+  assert.match(going.out, /It goes on: osctl op attach OP waits for it, osctl op cancel OP stops it\n$/)
+  const over = await run(['op', 'show', 'OP'], { 'op.show': async () => ({ ...op, state: 'done' }) })
+  assert.doesNotMatch(over.out, /osctl op/)
 })
 
 test('history and event ls print their columns', async () => {
