@@ -18,6 +18,7 @@ import type { Committed } from './journal.ts'
 import { planOf } from './plan/plan.ts'
 import type { UsersWith } from './plan/rehearse.ts'
 import type { Pool } from './pool.ts'
+import { quarantineRefusal } from './quarantine.ts'
 import { Stalled } from './stalls.ts'
 
 export type Waiting = {
@@ -83,7 +84,7 @@ export class Bus {
     let committed: Committed | null
     try {
       const submission = pool.journal.submit((view) => {
-        const made = decide(view)
+        const made = unlessQuarantined(pool, decide(view))
         const drafts = made.is === 'refused' ? this.#limited(made, pool) : made.drafts
         return { drafts, extra: made }
       })
@@ -174,6 +175,13 @@ export class Bus {
       quiet()
     }
   }
+}
+
+/** What cannot be followed is not decided upon. */
+function unlessQuarantined(pool: Pool, decision: Decision): Decision {
+  const { stream } = decision
+  const refusal = quarantineRefusal(pool, stream)
+  return refusal ? { is: 'refused', stream, drafts: [], refusal } : decision
 }
 
 export function callError({ kind, code, message, text, state, possible }: Refusal): CallError {

@@ -20,7 +20,7 @@ import type { StreamId } from '../events/types/ids.ts'
 import { type Advanced, advance, type Draft, type Minting } from '../machines/advance.ts'
 import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
-import { Fold, States } from '../machines/fold.ts'
+import { type AnyState, Fold, States } from '../machines/fold.ts'
 import { baselinesOf } from './baselines.ts'
 import { isNotThere, Unavailable } from './errors.ts'
 import { Flights } from './flights.ts'
@@ -41,7 +41,7 @@ export const SUSPENDED_AFTER_US = 5_000_000
 const SUSPENDED = 'suspended: its disk does not answer, a commit is pending for more than 5 s'
 
 export class Journal {
-  readonly #store: LogStore
+  readonly store: LogStore
   readonly #mint: Minting
   #fold = new Fold()
   #speculative = new States()
@@ -59,7 +59,7 @@ export class Journal {
   readonly #listeners = new Set<JournalListener>()
 
   constructor(store: LogStore, mint: Minting) {
-    this.#store = store
+    this.store = store
     this.#mint = mint
     this.#flights = new Flights(() => mint.mono())
   }
@@ -71,10 +71,6 @@ export class Journal {
 
   get fold(): Fold {
     return this.#fold
-  }
-
-  get store(): LogStore {
-    return this.#store
   }
 
   /** Why the journal takes no changes; null when it does. */
@@ -102,7 +98,7 @@ export class Journal {
   onLost: (head: Head) => void = () => {}
 
   head(): Head {
-    return this.#store.head()
+    return this.store.head()
   }
 
   listen(listener: JournalListener): () => void {
@@ -115,27 +111,28 @@ export class Journal {
    * @param load  states of an earlier position, so that only the tail is folded; dropped when they do not fit
    */
   async open(load: (head: Head) => Promise<Checkpoint | null> = async () => null): Promise<OpenedLog> {
-    const opened = await this.#store.open()
+    const opened = await this.store.open()
     const snapshot = await load(opened.head)
     // States from before the segment are of no use: its baselines are newer.
     const from = snapshot && snapshot.seq >= opened.replayFrom ? this.#seat(snapshot) : null
     this.#snapshot = from === null ? null : snapshot
     await this.#replay(from ?? opened.replayFrom, opened.head.seq)
     for (const [stream, ver] of opened.streams) this.#fold.versions.set(stream, ver)
-    this.#replayFrom = opened.replayFrom
+    this.replayFrom = opened.replayFrom
     this.#relay()
     this.#unavailable = opened.readOnly
     return opened
   }
 
   #snapshot: Checkpoint | null = null
-  #replayFrom = 1
+  /** Where folding began: the baselines of the segment that was open then. */
+  replayFrom = 1
 
   /** The snapshot that the start began with, once: to be held against a replay. */
   takeSnapshot(): { snapshot: Checkpoint; replayFrom: number } | null {
     const snapshot = this.#snapshot
     this.#snapshot = null
-    return snapshot && { snapshot, replayFrom: this.#replayFrom }
+    return snapshot && { snapshot, replayFrom: this.replayFrom }
   }
 
   #seat(cached: Checkpoint): number | null {
@@ -155,7 +152,7 @@ export class Journal {
   async #replay(from: number, to: number): Promise<void> {
     let next: number | null = from
     while (next !== null && next <= to) {
-      const slice: Awaited<ReturnType<LogStore['read']>> = await this.#store.read({
+      const slice: Awaited<ReturnType<LogStore['read']>> = await this.store.read({
         from: next,
         to,
         limit: 2000,
@@ -170,6 +167,12 @@ export class Journal {
     this.#speculative = new States(this.#fold.states)
     this.#versions = new Map(this.#fold.versions)
     this.#poisoned = false
+  }
+
+  /** A quarantined stream goes on in this state; what is decided next is decided on it. */
+  release(stream: StreamId, state: AnyState): void {
+    this.#fold.release(stream, state)
+    this.#speculative.set(stream, state)
   }
 
   /** States that decisions are made on: committed plus what is on its way. */
@@ -229,7 +232,7 @@ export class Journal {
       this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     }
     for (const [stream, state] of advanced.states) this.#speculative.set(stream, state)
-    const done = this.#store.append({
+    const done = this.store.append({
       events: advanced.events,
       expected: expected as Partial<Record<StreamId, number>>,
     })
@@ -265,7 +268,7 @@ export class Journal {
     if (error instanceof LogError && error.code === 'E_LOG_UNKNOWN') {
       this.#mustReopen = true
       await this.#recover()
-      const there = await this.#store.byId(advanced.events[0]?.id ?? '')
+      const there = await this.store.byId(advanced.events[0]?.id ?? '')
       // Recovery has folded it already.
       if (there) return this.#tell(this.#asStored(advanced, there.seq, before))
     }
@@ -316,8 +319,8 @@ export class Journal {
 
   async #reopen(): Promise<void> {
     try {
-      await this.#store.close()
-      const opened = await this.#store.open()
+      await this.store.close()
+      const opened = await this.store.open()
       this.#unavailable = opened.readOnly
       this.#mustReopen = false
       if (this.#committed && opened.head.seq < this.#committed.seq) this.#lose(this.#committed, opened.head)
@@ -335,12 +338,12 @@ export class Journal {
   }
 
   async #catchUp(): Promise<void> {
-    const { seq } = this.#store.head()
+    const { seq } = this.store.head()
     if (seq > this.#fold.seq) await this.#replay(this.#fold.seq + 1, seq)
   }
 
   read(query: ReadQuery): ReturnType<LogStore['read']> {
-    return this.#store.read(query)
+    return this.store.read(query)
   }
 
   #held: Promise<void> | null = null
@@ -374,7 +377,7 @@ export class Journal {
     )
     for (const { stream } of baselines) this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     this.#poisoned = true
-    const done = this.#store.seal(baselines, expected)
+    const done = this.store.seal(baselines, expected)
     const landed = this.#flights.add(done)
     try {
       await done
@@ -386,6 +389,6 @@ export class Journal {
   async close(): Promise<void> {
     this.#unavailable = 'the log is closed'
     await this.#flights.landed()
-    await this.#store.close()
+    await this.store.close()
   }
 }

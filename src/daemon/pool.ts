@@ -13,7 +13,7 @@
 import type { HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import type { Fact } from '../events/types/events.ts'
-import type { StreamId } from '../events/types/ids.ts'
+import { ctOfStream, type StreamId } from '../events/types/ids.ts'
 import type { LogReader } from '../events/types/query.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import type { Asked } from '../machines/decide/decision.ts'
@@ -172,6 +172,16 @@ export class Pool {
       return { drafts: told.map((fact) => ({ stream, fact })), extra: told }
     })
     return extra
+  }
+
+  /** A container whose stream can be followed again: what was open of it is settled, and it is looked at. */
+  async takeUp(stream: StreamId): Promise<void> {
+    const id = ctOfStream(stream)
+    if (id === undefined) return
+    const { pending } = this.journal.states.ct(id).context.op ?? {}
+    if (pending && pending.inDoubt === null) await this.settle(stream, pending)
+    await this.#lookAt(this.journal.states.ct(id))
+    this.#watch(this.journal.states.ct(id))
   }
 
   /** A hook left a report. It waits while an operation is open: `#onCommit` comes back to it. */

@@ -93,10 +93,15 @@ export class Upkeep {
       this.#quietly('the head could not be anchored', () => this.#anchorLater())
     }
     if (this.#checkpoints?.isDue) this.#quietly('states could not be kept', () => this.save())
-    if (!this.#sealing && this.#journal.store.segmentEvents() >= this.#segmentEvents) {
+    if (!this.#sealing && this.#maySeal && this.#journal.store.segmentEvents() >= this.#segmentEvents) {
       this.#sealing = true
       this.#quietly('the segment could not be sealed', () => this.seal())
     }
+  }
+
+  /** Not while a stream is quarantined (quarantine.ts). */
+  get #maySeal(): boolean {
+    return this.#journal.fold.quarantined.size === 0
   }
 
   async #anchorLater(): Promise<void> {
@@ -132,6 +137,7 @@ export class Upkeep {
 
   /** Seals the open segment; the next opens with the baselines of all that lives. */
   async seal(): Promise<void> {
+    if (!this.#maySeal) return
     try {
       await this.#journal.seal(() => this.#ports.clock.sleep(SEAL_PATIENCE_MS, this.#abort.signal))
     } catch (error) {

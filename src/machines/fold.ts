@@ -143,6 +143,12 @@ export class Fold {
     }
   }
 
+  /** A quarantined stream was folded after all: it goes on in this state. */
+  release(stream: StreamId, state: AnyState): void {
+    this.states.set(stream, state)
+    this.quarantined.delete(stream)
+  }
+
   /** Puts a stream into the state of a baseline or a cached snapshot. @throws when it is unusable */
   seat(stream: StreamId, baseline: Baseline): void {
     this.states.set(stream, stream === 'pool' ? poolFromBaseline(baseline) : ctFromBaseline(baseline))

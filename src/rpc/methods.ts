@@ -261,6 +261,9 @@ export const methods = {
     to: atSchema.optional(),
     ...meta,
   }),
+  'event.quarantine': z.strictObject({ pools: pools.optional(), ...meta }),
+  /** `stream` as `event.quarantine` names it. */
+  'event.quarantine-retry': z.strictObject({ pool: poolNameSchema, stream: z.string().max(100), ...meta }),
   'event.segments': z.strictObject({ pools: pools.optional(), ...meta }),
   /** Sealed segments, oldest first, that meet all of the conditions and are more than a day old. */
   'event.prunable': z.strictObject({

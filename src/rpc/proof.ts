@@ -47,3 +47,14 @@ export type RecoveryPlan = {
   evidence: string | null
   containers: number
 }
+
+/** A stream that could not be folded; its container runs on and takes no commands. */
+export type QuarantineRow = {
+  pool: string
+  stream: string
+  /** The container's ctid; null for the pool itself. */
+  target: string | null
+  /** Of the event that is not understood. */
+  position: string
+  why: string
+}

@@ -4,7 +4,7 @@ import type { ExportHeader, ExportPage, ReplaySummary } from './archive-rows.ts'
 import type { HealthRow, Status } from './host-rows.ts'
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
-import type { RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
+import type { QuarantineRow, RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
 import type { RpcId } from './protocol.ts'
 
 export type { BootRow, ExportHeader, ExportPage, Incident, ReplaySummary } from './archive-rows.ts'
@@ -313,6 +313,8 @@ export type MethodResults = {
   'event.show': EventRow
   'event.verify': VerifyRow[]
   diff: DiffReport[]
+  'event.quarantine': QuarantineRow[]
+  'event.quarantine-retry': Accepted
   'event.segments': SegmentRow[]
   'event.prunable': SegmentRow[]
   'event.prune': Accepted

@@ -126,6 +126,7 @@ export const ELSEWHERE: { readonly [M in MethodName]?: string } = {
   'pool.install': 'each storm begins with it; verbs.ts crashes it at every boundary',
   'pool.uninstall':
     'it ends the pool that the storm is about; uninstall.test.ts crashes it at every boundary',
+  'event.quarantine-retry': 'nothing is quarantined in a storm; quarantine.test.ts',
   'event.recover': 'it is for a log that lost something; recover.test.ts crashes it at every boundary',
   shutdown: "the daemon's polite end, which ends the story: pools.test.ts",
 }

@@ -27,6 +27,7 @@ const READ_ONLY: readonly MethodName[] = [
   'event.verify',
   'event.recovery',
   'event.segments',
+  'event.quarantine',
   'event.prunable',
   'event.subscribe',
   'op.list',
@@ -54,7 +55,13 @@ const AROUND: readonly MethodName[] = ['pool.import', 'op.retry', 'op.resolve', 
 /** At every boundary of other verbs: cancel.test.ts. */
 const CANCEL: MethodName = 'op.cancel'
 /** Their pool is not imported, or its log is damaged or old, so each has a test of its own. */
-const OWN: readonly MethodName[] = ['pool.uninstall', 'event.recover', 'event.prune', CANCEL]
+const OWN: readonly MethodName[] = [
+  'pool.uninstall',
+  'event.recover',
+  'event.prune',
+  'event.quarantine-retry',
+  CANCEL,
+]
 
 const changing = (Object.keys(methods) as MethodName[]).filter((name) => !READ_ONLY.includes(name))
 

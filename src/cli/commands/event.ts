@@ -8,6 +8,7 @@ import type { ArgumentSpec, CommandSpec, GroupSpec, OptionSpec } from '../spec.t
 import { ACTOR, CT, conditionsOf, FAILED, limitOption, noteOrder, OP, SINCE, UNTIL } from './conditions.ts'
 import { eventExport } from './export.ts'
 import { eventRecover, eventVerify } from './proof.ts'
+import { quarantine } from './quarantine.ts'
 import { eventPrune, eventSegments } from './segments.ts'
 
 const POOLS: readonly ArgumentSpec[] = [{ name: 'pool', optional: true, many: true, words: 'pool' }]
@@ -160,5 +161,5 @@ export const event: GroupSpec = {
   name: 'event',
   aliases: ['events'],
   summary: 'The event log',
-  commands: [ls, show, tail, eventVerify, eventSegments, eventPrune, eventRecover, eventExport],
+  commands: [ls, show, tail, eventVerify, eventSegments, eventPrune, eventRecover, eventExport, quarantine],
 }

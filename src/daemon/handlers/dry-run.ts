@@ -38,6 +38,7 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'op.resolve': true,
   revert: true,
   'event.prune': true,
+  'event.quarantine-retry': 'it records nothing; try it',
   'event.recover': 'osctl event recover --dry-run shows its plan',
   shutdown: true,
 }

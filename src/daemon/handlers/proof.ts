@@ -5,15 +5,18 @@ import type { KeptHead } from '../../rpc/heads.ts'
 import type { VerifyRow } from '../../rpc/proof.ts'
 import { compareAll } from '../anchors.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid } from '../errors.ts'
+import { invalid, notFound, refused } from '../errors.ts'
 import { recoveryPlan } from '../log-recovery.ts'
 import type { Pool } from '../pool.ts'
+import { quarantineRows, retryQuarantined } from '../quarantine.ts'
 import { prune, segmentRows, wouldPrune } from '../segments.ts'
 import { asked, type HandlersOf, poolsOf, refuseWhileStopping, waiting } from './context.ts'
 
 type ProofMethods =
   | 'event.verify'
   | 'event.segments'
+  | 'event.quarantine'
+  | 'event.quarantine-retry'
   | 'event.prunable'
   | 'event.prune'
   | 'event.recovery'
@@ -21,6 +24,16 @@ type ProofMethods =
 
 export function proofHandlers(daemon: Daemon): HandlersOf<ProofMethods> {
   return {
+    'event.quarantine': async ({ pools }) => poolsOf(daemon, pools).flatMap(quarantineRows),
+    'event.quarantine-retry': async ({ pool: name, stream }) => {
+      const pool = daemon.pool(name)
+      const found = [...pool.quarantined.keys()].find((id) => id === stream)
+      if (!found)
+        throw notFound('E_NOT_QUARANTINED', `${stream} is not quarantined (osctl event quarantine ls)`)
+      const why = await retryQuarantined(pool, found)
+      if (why !== null) throw refused('E_QUARANTINED', `it is quarantined still: ${why}`)
+      return { op: null, result: 'done', position: null, warnings: [] }
+    },
     'event.segments': async ({ pools }) =>
       (await Promise.all(poolsOf(daemon, pools).map(segmentRows))).flat(),
     'event.prunable': async ({ pool, meta: _meta, ...wanted }) => await wouldPrune(daemon.pool(pool), wanted),

@@ -131,3 +131,34 @@ test('event prune says what would go, and asks; it must be told what', async () 
   assert.equal(time.status, 0)
   assert.ok((asked.at(-2) as { beforeTime: number }).beforeTime < Date.now())
 })
+
+test('event quarantine retry finds a container by its name, its pool and name, or its stream', async () => {
+  const asked: unknown[] = []
+  const row = {
+    pool: 'tank',
+    stream: 'ct:01',
+    target: 'web',
+    position: 'tank:5',
+    why: 'unknown event type X',
+  }
+  const handlers = {
+    'event.quarantine': async () => [row, { ...row, pool: 'deep', stream: 'ct:02', target: 'mail' }],
+    'event.quarantine-retry': async ({ pool, stream }: { pool: string; stream: string }) => {
+      asked.push([pool, stream])
+      return done
+    },
+  }
+  for (const id of ['web', 'tank:web', 'ct:01', 'tank:ct:01'])
+    assert.equal((await run(['event', 'quarantine', 'retry', id], handlers)).status, 0, id)
+  assert.deepEqual(
+    asked,
+    Array.from({ length: 4 }, () => ['tank', 'ct:01']),
+  )
+  const none = await run(['event', 'quarantine', 'retry', 'other'], handlers)
+  assert.deepEqual(
+    [none.status, none.err],
+    [1, 'error: other is not quarantined (osctl event quarantine ls)\n'],
+  )
+  const { out } = await run(['event', 'quarantine', 'ls', '-H', '-o', 'target,why'], handlers)
+  assert.match(out, /^web +unknown event type X\nmail/)
+})
