@@ -75,6 +75,15 @@ export function printRows(invocation: Invocation, rows: readonly Row[], complete
   )
 }
 
+/** Prints further rows below those that were printed; with -j one object a line. */
+export function printMore(invocation: Invocation, rows: readonly Row[]): void {
+  const { command, options, globals, io } = invocation
+  if (globals.flag('json')) return io.out(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  if (command.table === undefined) throw new Error(`${command.name} has no table`)
+  const columns = selectColumns(command.table, options.text('output'))
+  io.out(renderColumns(columns, rows, { header: false, exact: globals.flag('parsable') }))
+}
+
 export function printJson(io: Io, value: unknown): void {
   io.out(`${JSON.stringify(value ?? null)}\n`)
 }

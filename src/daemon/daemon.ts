@@ -39,12 +39,16 @@ export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
 /** Told the operation's id once it is accepted. */
 type Told = (op: string) => void
 
+export type PoolWatcher = (pool: Pool, is: 'there' | 'gone') => void
+
 export class Daemon {
   readonly ports: DaemonPorts
   readonly bus = new Bus((pool, states) => this.#users.wantedWith(pool, states))
   readonly pools = new Map<string, Pool>()
   /** What could not be done at start or import, by pool; shown by `status` and `healthcheck`. */
   readonly problems = new Map<string, string>()
+  /** Told of pools that come and go. */
+  readonly watchers = new Set<PoolWatcher>()
   readonly startedAt: number
   readonly hostLog: HostLog
   readonly past: Past
@@ -219,11 +223,13 @@ export class Daemon {
     }
     this.pools.set(name, pool)
     this.#users.arrived(name)
+    for (const told of this.watchers) told(pool, 'there')
     return pool
   }
 
   async #drop(pool: Pool): Promise<void> {
     this.pools.delete(pool.name)
+    for (const told of this.watchers) told(pool, 'gone')
     this.#users.left(pool)
     await pool.detach()
   }

@@ -79,7 +79,9 @@ const callOf = (id: RpcId | null): Call => ({
   signal: new AbortController().signal,
   progress: () => {},
   operation: () => {},
-  notify: () => false,
+  notify: () => undefined,
+  isFull: false,
+  drained: async () => undefined,
   end: () => {},
 })
 

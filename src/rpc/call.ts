@@ -17,8 +17,12 @@ export interface Call {
   progress(text: string, done?: number, total?: number | null): void
   /** Names the operation as soon as it is committed, so that a client that stops waiting can say its id. */
   operation(op: string): void
-  /** An event for a subscriber. False when the subscription is over: stop sending. */
-  notify(note: Omit<EventNote, 'id'>): boolean
+  /** An event for a subscriber; dropped when the subscription is over. */
+  notify(note: Omit<EventNote, 'id'>): void
+  /** The client has not read what it was sent: send no more until `drained`, or it is kept in memory. */
+  readonly isFull: boolean
+  /** Resolves when the client has read all, or is gone. */
+  drained(): Promise<void>
   /** Ends the subscription with a reason, such as `the pool was exported`. */
   end(reason: string): void
 }

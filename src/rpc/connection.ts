@@ -5,7 +5,7 @@
  *   a line           MAX_LINE_BYTES, enforced before it is parsed; a longer one ends the connection
  *   calls at once    MAX_IN_FLIGHT; further lines wait, and the socket is not read meanwhile
  *   unread replies   once the kernel's buffer is full the socket is not read until it drains
- *   a subscription   MAX_UNREAD_BYTES unread; then it is ended with a reason, and may resume by position
+ *   a subscription   MAX_UNREAD_BYTES unread; then it says that it is full, and goes on when all is read
  *
  * A client may close its writing end and wait for replies (`echo … | nc -U`): calls in flight are answered
  * first. A subscription ends with the client's writing end.
@@ -28,7 +28,7 @@ import { MAX_LINE_BYTES, type RpcId, type RpcMessage, SUBSCRIPTIONS } from './pr
 import { replyLines } from './reply.ts'
 
 const MAX_IN_FLIGHT = 64
-const MAX_UNREAD_BYTES = 1024 * 1024
+const MAX_UNREAD_BYTES = 256 * 1024
 /** After an error that ends the connection, what the client still sends is read and dropped for this long. */
 const LINGER_MS = 2000
 
@@ -201,14 +201,28 @@ class ServerCall implements Call {
     this.#note('progress', { text: '', op })
   }
 
-  notify(note: object): boolean {
-    if (this.#over) return false
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) {
-      this.end('the subscriber reads too slowly: subscribe again from the last position it saw')
-      return false
-    }
+  notify(note: object): void {
     this.#note('event', note)
-    return true
+  }
+
+  get isFull(): boolean {
+    return this.#socket.writableLength > MAX_UNREAD_BYTES
+  }
+
+  drained(): Promise<void> {
+    const socket = this.#socket
+    if (this.#over || !socket.writableNeedDrain) return Promise.resolve()
+    return new Promise((resolve) => {
+      const over = (): void => {
+        socket.off('drain', over)
+        socket.off('close', over)
+        this.signal.removeEventListener('abort', over)
+        resolve()
+      }
+      socket.on('drain', over)
+      socket.on('close', over)
+      this.signal.addEventListener('abort', over)
+    })
   }
 
   end(reason: string): void {

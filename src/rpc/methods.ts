@@ -302,10 +302,19 @@ export const methods = {
     to: z.int().min(0),
     ...meta,
   }),
-  /** Every later event, as notifications; `from` names the last seen seq of each pool, to go on without a gap. */
+  /**
+   * Every event after a position, as notifications: of each pool that of `from` or `after`, else where `since` lies,
+   * else the newest. Of pools that are imported later all events of that import.
+   */
   'event.subscribe': z.strictObject({
     pools: pools.optional(),
     from: z.record(poolNameSchema, z.int().min(0)).optional(),
+    /** Positions, as `from`, in the words of an admin. */
+    after: z.array(position).max(100).optional(),
+    ct: target.optional(),
+    stream: z.string().min(1).max(100).optional(),
+    types: z.array(z.string().min(1).max(100)).optional(),
+    ...eventConditions,
     ...meta,
   }),
 

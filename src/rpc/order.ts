@@ -36,6 +36,9 @@ function certainly(a: Placed, b: Placed, pools: readonly Boots[]): number | null
   return null
 }
 
+/** Of two pools whose further events are not known: by the monotonic clock within a boot, else by the wall clock. */
+export const isEarlier = (a: Placed, b: Placed): boolean => (certainly(a, b, []) ?? a.time - b.time) < 0
+
 /** @param lists  one for each pool, in its own order */
 export function inOneOrder<R extends Placed>(lists: readonly (readonly R[])[]): R[] {
   const pools = lists.map(bootsOf)

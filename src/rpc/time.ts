@@ -66,9 +66,12 @@ export function parseTime(text: string, now: number, offset: Offset = localOffse
   return moment
 }
 
+/** `POOL:SEQ`, or up to nine digits: a SEQ. */
+export const POSITION = /^(?:([a-z][a-z0-9_.:-]{0,99}):)?(\d{1,9})$/i
+
 /** For options that take `TIME|SEQ`: up to nine digits are a SEQ, `POOL:SEQ` is a position, all else a time. */
 export function parsePoint(text: string, now: number, offset: Offset = localOffset): Point {
-  const position = /^(?:([a-z][a-z0-9_.:-]{0,99}):)?(\d{1,9})$/i.exec(text.trim())
+  const position = POSITION.exec(text.trim())
   if (position) return { pool: position[1] ?? null, seq: Number(position[2]) }
   return { time: parseTime(text, now, offset) }
 }

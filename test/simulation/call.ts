@@ -10,7 +10,9 @@ export function fakeCall(parts: { operation: (op: string) => void }): Call {
     signal: new AbortController().signal,
     progress: () => {},
     operation: parts.operation,
-    notify: () => true,
+    notify: () => {},
+    isFull: false,
+    drained: async () => {},
     end: () => {},
   }
 }

@@ -5,6 +5,7 @@ import { given, type Invocation, poolsOf, printRows } from '../invocation.ts'
 import { type Column, harmless } from '../output/table.ts'
 import type { CommandSpec } from '../spec.ts'
 import { ACTOR, CT, conditionsOf, FAILED, limitOption, noteOrder, OP, SINCE, UNTIL } from './conditions.ts'
+import { followHistory } from './history-follow.ts'
 
 const columns: readonly Column[] = [
   { name: 'time', show: 'date' },
@@ -50,6 +51,7 @@ export const history: CommandSpec = {
     FAILED,
     OP,
     limitOption(100_000, 1000),
+    { long: 'follow', short: 'f', help: 'Go on with what happens, each command when it has ended' },
   ],
   examples: [
     { command: "osctl history --since '10 minutes ago' --failed -o +error", what: 'What just went wrong' },
@@ -60,8 +62,10 @@ export const history: CommandSpec = {
     const { options, args, link } = invocation
     const pools = poolsOf(invocation, args)
     const ct = options.text('ct')
-    const filter = given({ ct, user: options.text('user'), limit: options.integer('limit') })
-    const rows = await link.query('history.list', { ...filter, ...conditionsOf(invocation), ...pools })
+    const filter = { ...given({ ct, user: options.text('user') }), ...conditionsOf(invocation) }
+    const limit = given({ limit: options.integer('limit') })
+    if (options.flag('follow')) return await followHistory(invocation, { ...filter, ...pools }, limit)
+    const rows = await link.query('history.list', { ...filter, ...limit, ...pools })
     printRows(invocation, rows)
     if (ct !== undefined) noteSubjects(invocation, ct, await link.query('history.subjects', { ct, ...pools }))
     noteOrder(invocation, rows)

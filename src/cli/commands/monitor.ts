@@ -1,57 +1,106 @@
 /**
  * `osctl monitor`: events as they happen, in the original's lines where it has them.
  *
- * It outlives the daemon: when the connection is lost, or the daemon ends a subscription that reads too
- * slowly, it connects again and goes on after the last event that it printed, so nothing is missed.
+ * It outlives the daemon: when the connection is lost it connects again and goes on after the last event that it
+ * printed, so nothing is missed. What was printed last of each pool is the *cursor*; --json prints it with each line
+ * and --since takes it, so that another run goes on where one ended.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConnectionError } from '../../rpc/client.ts'
+import type { MethodInput } from '../../rpc/methods.ts'
 import type { EventNote } from '../../rpc/results.ts'
+import { POSITION, parseTime } from '../../rpc/time.ts'
 import { given, type Invocation, poolsOf } from '../invocation.ts'
+import { cloudEvent } from '../output/cloud-events.ts'
 import { harmless } from '../output/table.ts'
 import type { CommandSpec } from '../spec.ts'
+import { ACTOR, CT, conditionsOf, FAILED, OP, orUsageError } from './conditions.ts'
+import { FORMAT, STREAM, TYPE } from './event.ts'
 
 const RETRY_MS = 500
+
+type Subscribe = MethodInput<'event.subscribe'>
 
 export const monitor: CommandSpec = {
   name: 'monitor',
   summary: 'Print events as they happen',
   description: [
-    'With -j one JSON object a line: {type, opts}. `state POOL ID STATE` when a container changes, `management id=… state=run|done|failed …` for commands, `event …` for all else.',
-    'It goes on when osctld is restarted, from the last event that it printed.',
+    '`state POOL ID STATE` when a container changes, `management id=… state=run|done|failed …` for commands, `event …` for all else. With -j one JSON object a line: {type, opts, cursor}.',
+    'Nothing is missed: it goes on when osctld is restarted or a pool comes back, after the last event that it printed; and a reader that is slow gets everything later. Given to --since, a cursor goes on where another run ended.',
+    'Events of several pools are in the order in which they happened: by the monotonic clock within a boot, else by the wall clock.',
+  ],
+  options: [
+    {
+      long: 'since',
+      value: 'cursor|time',
+      help: 'First all that happened after these positions (POOL:SEQ,…; SEQ with one pool), or from this time on',
+    },
+    CT,
+    STREAM,
+    TYPE,
+    ACTOR,
+    FAILED,
+    OP,
+    FORMAT,
+  ],
+  examples: [
+    {
+      command: "osctl monitor --since '10 minutes ago' --ct 101",
+      what: 'One container, from ten minutes ago on',
+    },
+    { command: 'osctl -j monitor --since tank:4711', what: 'Go on where another run ended' },
+    { command: 'osctl monitor --failed', what: 'Only what goes wrong' },
   ],
   run: async (invocation) => {
-    const { io, link } = invocation
-    const seen: Record<string, number> = {}
-    const states = new Map<string, string>()
+    const { io, link, options } = invocation
+    const names = given({
+      ct: options.text('ct'),
+      stream: options.text('stream'),
+      types: options.list('type'),
+    })
+    const { since: _, ...conditions } = conditionsOf(invocation)
+    const wanted = { ...names, ...conditions, ...poolsOf(invocation) }
+    const memory: Memory = { seen: {}, states: new Map() }
+    let next: Subscribe = { ...wanted, ...beginning(options.text('since')) }
     for (let first = true; ; first = false) {
-      const reason = await follow(invocation, { seen, states }, first)
+      const reason = await follow(invocation, next, memory, first)
       io.err(`monitor: ${reason}; connecting again …\n`)
       link.close()
       await sleep(RETRY_MS)
+      next = { ...wanted, from: { ...memory.seen } }
     }
   },
+}
+
+/** Positions that a cursor names, or a time. */
+function beginning(text: string | undefined): Pick<Subscribe, 'after' | 'since'> {
+  if (text === undefined) return {}
+  return orUsageError('since', () => {
+    const words = text.split(',').map((word) => word.trim())
+    if (words.every((word) => POSITION.test(word))) return { after: words }
+    return { since: parseTime(text, Date.now()).from }
+  })
 }
 
 /** The last seq that was printed of each pool, and the last state of each container. */
 type Memory = { seen: Record<string, number>; states: Map<string, string> }
 
 /** Follows until the subscription ends, and says why it did. The first failure to connect is an error. */
-async function follow(invocation: Invocation, { seen, states }: Memory, first: boolean): Promise<string> {
+async function follow(
+  invocation: Invocation,
+  params: Subscribe,
+  { seen, states }: Memory,
+  first: boolean,
+): Promise<string> {
   const ended = Promise.withResolvers<string>()
-  const from = Object.keys(seen).length === 0 ? undefined : { ...seen }
   try {
-    const { positions } = await invocation.link.query(
-      'event.subscribe',
-      { ...given({ from }), ...poolsOf(invocation) },
-      {
-        onEvent: (note) => {
-          seen[note.event.pool] = note.event.seq
-          print(invocation, note, states)
-        },
-        onEnded: ({ reason }) => ended.resolve(reason),
+    const { positions } = await invocation.link.query('event.subscribe', params, {
+      onEvent: (note) => {
+        seen[note.event.pool] = note.event.seq
+        print(invocation, note, states, seen)
       },
-    )
+      onEnded: ({ reason }) => ended.resolve(reason),
+    })
     for (const [pool, seq] of Object.entries(positions)) seen[pool] ??= seq
     if (!first) invocation.io.err('monitor: connected\n')
     return await ended.promise
@@ -61,12 +110,24 @@ async function follow(invocation: Invocation, { seen, states }: Memory, first: b
   }
 }
 
-function print({ io, globals }: Invocation, note: EventNote, states: Map<string, string>): void {
-  const json = globals.flag('json')
-  for (const { type, opts, line } of messages(note, states)) {
-    io.out(json ? `${JSON.stringify({ type, opts })}\n` : `${harmless(line)}\n`)
-  }
+function print(
+  { io, globals, options }: Invocation,
+  note: EventNote,
+  states: Map<string, string>,
+  seen: Readonly<Record<string, number>>,
+): void {
+  const list = messages(note, states)
+  if (options.text('format') === 'cloudevents') return io.out(`${JSON.stringify(cloudEvent(note.event))}\n`)
+  if (!globals.flag('json')) return io.out(list.map(({ line }) => `${harmless(line)}\n`).join(''))
+  const cursor = cursorOf(seen)
+  io.out(list.map(({ type, opts }) => `${JSON.stringify({ type, opts, cursor })}\n`).join(''))
 }
+
+/** As --since takes it. */
+const cursorOf = (seen: Readonly<Record<string, number>>): string =>
+  Object.entries(seen)
+    .map(([pool, seq]) => `${pool}:${seq}`)
+    .join(',')
 
 type Message = { type: string; opts: object; line: string }
 

@@ -8,17 +8,18 @@ import type { MethodName } from '../../rpc/methods.ts'
 import type { Handlers } from '../../rpc/server.ts'
 import type { Daemon } from '../daemon.ts'
 import { toCallError } from '../errors.ts'
-import { auditHandlers, opHandlers } from './audit.ts'
 import type { Handle } from './context.ts'
 import { ctHandlers } from './ct.ts'
 import { withPlan } from './dry-run.ts'
 import { exportHandlers } from './export.ts'
 import { hostHandlers } from './host.ts'
+import { opHandlers } from './op.ts'
 import { controlHandlers } from './op-control.ts'
 import { entityHandlers, poolHandlers } from './pool.ts'
 import { proofHandlers } from './proof.ts'
 import { revertHandlers } from './revert.ts'
 import { sessionHandlers } from './session.ts'
+import { subscribeHandlers } from './subscribe.ts'
 import { undeleteHandlers } from './undelete.ts'
 
 export function handlers(daemon: Daemon, pid: number): Handlers {
@@ -31,7 +32,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...historyAnswers(daemon),
     ...whyAnswers(daemon),
     ...eventAnswers(daemon),
-    ...auditHandlers(daemon),
+    ...subscribeHandlers(daemon),
     ...opHandlers(daemon),
     ...controlHandlers(daemon),
     ...revertHandlers(daemon),

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MethodParams } from '../../../src/rpc/methods.ts'
+import type { HistoryRow } from '../../../src/rpc/results.ts'
 import type { Call, Handlers } from '../../../src/rpc/server.ts'
 import { type Harness, startServer } from '../rpc/harness.ts'
 import { done } from './harness.ts'
@@ -145,6 +146,55 @@ test('attach leaves the terminal as it was, even when the shell was killed in ra
   assert.match(out, /same/)
 })
 
+test('history -f prints what there is, then each command once, when it has ended', async () => {
+  const row = (position: string, result: string): HistoryRow => ({
+    time: 0,
+    pool: 'tank',
+    position,
+    op: `OP${position}`,
+    actor: 'uid 0',
+    target: '101',
+    command: 'osctl ct start 101',
+    result,
+    error: null,
+    duration: 1,
+    reason: null,
+    stream: 'ct:X',
+    type: 'CommandAccepted',
+    boot: 'b',
+    mono: 1,
+  })
+  const ends = (op: string, seq: number) => ({
+    event: {
+      ...row(`tank:${seq}`, ''),
+      seq,
+      ver: 1,
+      v: 1,
+      id: 'E',
+      op,
+      by: null,
+      data: {},
+      type: 'OperationFinished',
+    },
+  })
+  await using h = await startServer({
+    'history.list': async ({ op }) =>
+      op === undefined
+        ? [row('tank:1', 'done'), row('tank:2', 'running')]
+        : [row(op === 'A' ? 'tank:1' : 'tank:2', 'done')],
+    'event.subscribe': async (_params, call) => {
+      setImmediate(() => {
+        for (const note of [ends('A', 3), ends('B', 4), ends('B', 4)]) call.notify(note)
+        setTimeout(() => call.end('over'), 300)
+      })
+      return { positions: { tank: 2 } }
+    },
+  })
+  const { out, err, status } = await osctl(h, ['history', '-f', '-H', '-o', 'position,result']).ended
+  assert.deepEqual([out, status], ['tank:1   done\ntank:2   running\ntank:2   done\n', 1])
+  assert.match(err, /over/)
+})
+
 test('monitor goes on after a restart of the daemon, from the last event that it printed', async () => {
   const event = (seq: number) => ({
     position: `tank:${seq}`,
@@ -182,7 +232,11 @@ test('monitor goes on after a restart of the daemon, from the last event that it
   const { out, err } = await run.ended
   assert.deepEqual(froms, [undefined, { tank: 8 }])
   const [first, second] = out.split('\n').map((line) => (line === '' ? null : (JSON.parse(line) as unknown)))
-  assert.deepEqual(first, { type: 'event', opts: event(8) })
-  assert.deepEqual(second, { type: 'state', opts: { pool: 'tank', id: '101', state: 'stopped' } })
+  assert.deepEqual(first, { type: 'event', opts: event(8), cursor: 'tank:8' })
+  assert.deepEqual(second, {
+    type: 'state',
+    opts: { pool: 'tank', id: '101', state: 'stopped' },
+    cursor: 'tank:8',
+  })
   assert.match(err, /monitor: the connection to osctld was lost; connecting again …\nmonitor: connected\n/)
 })

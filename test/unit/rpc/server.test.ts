@@ -281,17 +281,18 @@ test('a subscription gets its events and ends with the client', async () => {
   assert.deepEqual((await client.reply()).result, { positions: { tank: 3 } })
   assert.ok(subscriber)
   const { signal } = subscriber
-  assert.equal(subscriber.notify({ event: row(4), state: 'running' }), true)
+  subscriber.notify({ event: row(4), state: 'running' })
   const note = await client.next()
   assert.equal(note?.method, 'event')
   assert.deepEqual(note?.params, { id: 1, event: row(4), state: 'running' })
   const aborted = once(signal, 'abort')
   client.socket.end()
   await aborted
-  assert.equal(subscriber.notify({ event: row(5) }), false)
+  subscriber.notify({ event: row(5) })
+  await subscriber.drained()
 })
 
-test('a subscriber that does not read is ended with a reason, with a bounded buffer', async () => {
+test('a subscriber that does not read is full after a bounded buffer, and gets all of it when it reads', async () => {
   let subscriber: Call | undefined
   await using h = await startServer({
     'event.subscribe': async (_params, call) => {
@@ -301,21 +302,43 @@ test('a subscriber that does not read is ended with a reason, with a bounded buf
   })
   const client = new RawClient(h.path).request(1, 'event.subscribe', {})
   await client.reply()
+  assert.ok(subscriber)
   client.socket.pause()
   let sent = 0
-  while (subscriber?.notify({ event: row(sent, 'x'.repeat(10_000)) }) === true) {
+  while (!subscriber.isFull) {
+    subscriber.notify({ event: row(sent, 'x'.repeat(10_000)) })
     sent += 1
     assert.ok(sent < 1000, 'the buffer has no end')
     if (sent % 10 === 0) await new Promise(setImmediate)
   }
-  assert.equal(subscriber?.signal.aborted, true)
+  const drained = subscriber.drained()
   client.socket.resume()
-  for (let message = await client.next(); message !== null; message = await client.next()) {
-    if (message.method !== 'ended') continue
-    assert.match(String(message.params?.['reason']), /too slowly/)
-    break
+  for (let seq = 0; seq < sent; seq++) {
+    const note = await client.next()
+    assert.deepEqual((note?.params as { event: EventRow } | undefined)?.event.seq, seq)
   }
+  await drained
+  assert.equal(subscriber.isFull, false)
   client.socket.destroy()
+})
+
+test('who waits for a subscriber that reads no more hears when it is gone', async () => {
+  let subscriber: Call | undefined
+  await using h = await startServer({
+    'event.subscribe': async (_params, call) => {
+      subscriber = call
+      return { positions: {} }
+    },
+  })
+  const client = new RawClient(h.path).request(1, 'event.subscribe', {})
+  await client.reply()
+  assert.ok(subscriber)
+  client.socket.pause()
+  while (!subscriber.isFull) subscriber.notify({ event: row(1, 'x'.repeat(100_000)) })
+  const drained = subscriber.drained()
+  client.socket.destroy()
+  await drained
+  assert.equal(subscriber.signal.aborted, true)
 })
 
 test('the signal of a call is aborted when its client is gone', async () => {

@@ -1,92 +1,18 @@
-/** Handlers of `op …`, `monitor`. */
+/** Operations: what is under way, and how what is in doubt is settled. */
 
-import { eventRow, eventRows } from '../../audit/read.ts'
 import { stateAnswers } from '../../audit/serve/states.ts'
-import { ctidIn } from '../../audit/view.ts'
 import { actorName } from '../../events/types/actor-name.ts'
 import type { Fact } from '../../events/types/events.ts'
-import { ctOfStream, type StreamId } from '../../events/types/ids.ts'
+import type { StreamId } from '../../events/types/ids.ts'
 import { streamOfCt } from '../../machines/fold.ts'
-import { lifeOf } from '../../machines/life.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
-import type { Call } from '../../rpc/call.ts'
-import type { Accepted, EventRow } from '../../rpc/results.ts'
+import type { Accepted } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { notFound, refused } from '../errors.ts'
-import type { Committed } from '../journal.ts'
 import { planOutcome, planRetry } from '../plan/operations.ts'
 import { planned } from '../plan/plan.ts'
 import type { Pool } from '../pool.ts'
-import { actorOf, type HandlersOf, poolsOf } from './context.ts'
-
-export function auditHandlers(daemon: Daemon): HandlersOf<'event.subscribe'> {
-  return {
-    'event.subscribe': async ({ pools, from }, call) =>
-      await subscribe(poolsOf(daemon, pools), from ?? {}, call),
-  }
-}
-
-/**
- * Sends every event after `from`, gap-free: new commits queue while the past is read. The queue is bounded;
- * a subscriber that overruns it is told to come back with its position.
- */
-async function subscribe(pools: readonly Pool[], from: Readonly<Record<string, number>>, call: Call) {
-  const positions: Record<string, number> = {}
-  for (const pool of pools) {
-    positions[pool.name] = from[pool.name] ?? pool.journal.head().seq
-    follow(pool, positions[pool.name] ?? 0, call)
-  }
-  return { positions }
-}
-
-const LONGEST_QUEUE = 10_000
-
-function follow(pool: Pool, after: number, call: Call): void {
-  const queue: Committed[] = []
-  let catchingUp = true
-  let sent = after
-  const stop = pool.journal.listen((committed) => {
-    if (!catchingUp) return deliver(committed)
-    queue.push(committed)
-    if (queue.length > LONGEST_QUEUE)
-      finish('the subscriber was too slow: subscribe again from the last position')
-  })
-  const finish = (reason: string | null): void => {
-    stop()
-    if (reason !== null) call.end(reason)
-  }
-  const send = (row: EventRow, state?: string): boolean => {
-    if (row.seq <= sent) return true
-    sent = row.seq
-    return call.notify(state === undefined ? { event: row } : { event: row, state })
-  }
-  const deliver = (committed: Committed): void => {
-    for (const event of committed.stored) {
-      const state = committed.states.get(event.stream)
-      const ct = ctOfStream(event.stream)
-      const name = ct === undefined ? undefined : (ctidIn(pool, ct) ?? undefined)
-      if (!send(eventRow(pool, event, name, pool.bootId), state ? lifeOf(state) : undefined))
-        return finish(null)
-    }
-  }
-  call.signal.addEventListener('abort', () => finish(null), { once: true })
-  pool.inBackground('a subscription ended', async () => {
-    let next: number | null = after + 1
-    const head = pool.journal.head().seq
-    while (next !== null && next <= head && !call.signal.aborted) {
-      const slice: Awaited<ReturnType<Pool['journal']['read']>> = await pool.journal.read({
-        from: next,
-        to: head,
-        limit: 500,
-      })
-      for (const row of await eventRows(pool, pool.journal.store, slice.events))
-        if (!send(row)) return finish(null)
-      next = slice.next
-    }
-    for (const committed of queue) deliver(committed)
-    catchingUp = false
-  })
-}
+import { actorOf, type HandlersOf } from './context.ts'
 
 export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | 'op.retry' | 'op.resolve'> {
   const states = stateAnswers(daemon.past)
