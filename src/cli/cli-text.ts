@@ -2,6 +2,8 @@
  * The command line as it stands in the history: as typed, without what may be secret (DESIGN D13). Of
  * somebody else's command line, behind `ct exec`, only the program's name; of a URL, never user and password.
  */
+import { withoutUserInfo } from '../rpc/secrets.ts'
+
 const MAX_LENGTH = 1000
 
 /**
@@ -10,7 +12,7 @@ const MAX_LENGTH = 1000
  */
 export function cliText(argv: readonly string[], foreign: number): string {
   const kept = foreign > 0 ? argv.slice(0, argv.length - foreign) : argv
-  const words = kept.map((word) => quote(word.replace(/(:\/\/)[^/\s]*@/g, '$1***@')))
+  const words = kept.map((word) => quote(withoutUserInfo(word)))
   return ['osctl', ...words].join(' ').slice(0, MAX_LENGTH)
 }
 

@@ -21,6 +21,8 @@ const relativePath = z
     (path) => !path.startsWith('/') && !path.split('/').includes('..'),
     'must stay inside the repository',
   )
+  // It would stand in the log, and a query may hold a token.
+  .refine((path) => !/[?#@]/.test(path), 'must be a path without query, fragment or user')
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
 
 const indexSchema = z.object({

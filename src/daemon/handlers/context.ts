@@ -5,6 +5,7 @@ import type { Asked } from '../../machines/decide/decision.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta, MethodName, MethodParams } from '../../rpc/methods.ts'
 import type { Accepted, MethodResult } from '../../rpc/results.ts'
+import { maskedDeep, withoutUserInfo } from '../../rpc/secrets.ts'
 import type { Waiting } from '../bus.ts'
 import type { Daemon } from '../daemon.ts'
 import { CallError, notFound } from '../errors.ts'
@@ -17,14 +18,14 @@ export function actorOf(call: Call, meta: Meta | undefined): Actor {
   const claimed = {
     ...(meta?.sudoUser === undefined ? {} : { sudoUser: meta.sudoUser }),
     ...(meta?.sshClient === undefined ? {} : { sshClient: meta.sshClient }),
-    ...(meta?.reason === undefined ? {} : { reason: meta.reason }),
+    ...(meta?.reason === undefined ? {} : { reason: withoutUserInfo(meta.reason) }),
   }
   return Object.keys(claimed).length === 0 ? { verified: call.actor } : { verified: call.actor, claimed }
 }
 
 type WithMeta = { meta?: Meta | undefined }
 
-/** Everything but `meta` is recorded: no method of ours takes a secret as a parameter. */
+/** Everything but `meta` is recorded: no method of ours takes a secret as a parameter, and what looks like one goes. */
 export function asked(
   daemon: Daemon,
   call: Call,
@@ -36,10 +37,10 @@ export function asked(
   return {
     op: newId(daemon, meta, 'operation'),
     actor: actorOf(call, meta),
-    cli: meta?.cli ?? null,
+    cli: meta?.cli === undefined ? null : withoutUserInfo(meta.cli),
     key: meta?.key,
     command,
-    args: known,
+    args: maskedDeep(known) as Record<string, unknown>,
   }
 }
 

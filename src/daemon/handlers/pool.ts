@@ -212,6 +212,8 @@ function checkUrl(url: string): void {
       'a repository address must not carry a user name or password: it would stand in the log',
     )
   }
+  if (parsed.search !== '' || parsed.hash !== '')
+    throw invalid('E_URL', 'a repository address has no query and no fragment: what it asks for is below it')
 }
 
 type ImageQuery = {

@@ -14,6 +14,7 @@ import { lifeOf } from '../../machines/life.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
 import type { Session } from '../../rpc/results.ts'
+import { programName } from '../../rpc/secrets.ts'
 import type { Daemon } from '../daemon.ts'
 import { refused } from '../errors.ts'
 import type { Pool } from '../pool.ts'
@@ -76,7 +77,7 @@ export function sessionHandlers(
   }
   return {
     'ct.exec': async (params, call) =>
-      await begin(params.id, 'exec', params.program, call, params.meta, () => []),
+      await begin(params.id, 'exec', programName(params.program), call, params.meta, () => []),
     'ct.attach': async (params, call) => {
       const shell = (ct: CtState): string[] =>
         params.userShell ? [] : ['/bin/sh', '-c', SHELL, 'attach', ctidOf(ct)]
