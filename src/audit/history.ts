@@ -19,7 +19,7 @@ import {
   type LogReader,
 } from '../events/types/query.ts'
 import type { HistoryRow } from '../rpc/results.ts'
-import { ask, askPage } from './ask.ts'
+import { ask, askPage, type Page } from './ask.ts'
 import { HAPPENED, historyRow } from './history-row.ts'
 import { bootsOf } from './read.ts'
 import { namesOf } from './subjects.ts'
@@ -79,10 +79,21 @@ function sources(filter: HistoryFilter): EventQuery[] {
     ...(op === undefined ? {} : { op }),
   }
   const byStream: EventQuery[] = streams?.map((stream) => ({ ...common, stream })) ?? [common]
-  if (failed) return byStream.map((query) => ({ ...query, failed }))
+  if (failed) return byStream.flatMap((query) => failures(query, actors))
   if (!actors) return byStream.map((query) => ({ ...query, types: ANCHORS }))
   const happened = isNamed(HAPPENED, actors) ? byStream.map((query) => ({ ...query, types: HAPPENINGS })) : []
   return [...byStream.map((query) => ({ ...query, actors })), ...happened]
+}
+
+/** Whose failures are asked for: his refusals say so themselves, of operations only the command does. */
+function failures(query: EventQuery, actors: readonly string[] | undefined): EventQuery[] {
+  if (!actors) return [{ ...query, failed: true }]
+  const happened = isNamed(HAPPENED, actors) ? [{ ...query, failed: true, types: HAPPENINGS } as const] : []
+  return [
+    { ...query, actors, types: ['CommandRefused'] },
+    { ...query, failed: true, types: ['OperationFinished', 'EffectInDoubt'] },
+    ...happened,
+  ]
 }
 
 type Found = { readonly seq: number; readonly row: HistoryRow }
@@ -95,12 +106,14 @@ async function newest(
   filter: HistoryFilter,
 ): Promise<Found[]> {
   const found: Found[] = []
-  let query: EventQuery | null = source
-  while (query && found.length < filter.limit) {
-    const page = await askPage(log, query)
-    const anchors = (await anchorsOf(log, page.events)).filter((event) => isBy(event, filter.actors))
-    found.push(...(await rowsOf(pool, log, anchors, page.events)).filter(({ row }) => passes(row, filter)))
-    query = page.next === null ? null : { ...query, to: page.next }
+  let page: Promise<Page> | null = askPage(log, source)
+  while (page && found.length < filter.limit) {
+    const { events, next }: Page = await page
+    // The log answers the next question while this answer is read; it may turn out not to be needed.
+    page = next === null ? null : askPage(log, { ...source, to: next })
+    page?.catch(() => undefined)
+    const anchors = (await anchorsOf(log, events)).filter((event) => isBy(event, filter.actors))
+    found.push(...(await rowsOf(pool, log, anchors, events)).filter(({ row }) => passes(row, filter)))
   }
   return found
 }
@@ -124,7 +137,9 @@ async function anchorsOf(log: LogReader, events: readonly StoredEvent[]): Promis
     )
     .flatMap(({ op }) => (op === undefined ? [] : [op]))
   const to = events.reduce((most, { seq }) => Math.max(most, seq), 0)
-  const commands = await inParts(ops, (ids) => ask(log, { ids, types: ['CommandAccepted'], to, limit: OPS }))
+  const commands = await inParts(ops, (ids) =>
+    ask(log, { ids, types: ['CommandAccepted'], to, reverse: true, limit: ids.length }),
+  )
   return [...anchors, ...commands.filter(({ seq }) => !known.has(seq))]
 }
 
@@ -179,7 +194,7 @@ async function endsOf(
   const streams = new Set(sessions.map(({ stream }) => stream))
   const found = await Promise.all([
     ended,
-    inParts(ops, (part) => ask(log, { ops: part, types: ['OperationFinished'], from, limit: OPS })),
+    inParts(ops, (part) => ask(log, { ops: part, types: ['OperationFinished'], from, limit: part.length })),
     ...[...streams].map((stream) => ask(log, { stream, types: ['CtSessionEnded'], from, limit: 100_000 })),
   ])
   return new Map(found.flat().map((event) => [keyOf(event) ?? '', event]))

@@ -132,7 +132,7 @@ function walkNamed(
   deadline: number,
   walk: Walk,
 ): void {
-  const types = query.types ? new Set<string>(query.types) : null
+  const sets = setsOf(query)
   let { from, to } = bounds
   let seen = 0
   for (;;) {
@@ -142,7 +142,7 @@ function walkNamed(
       if (walk.bodies.length === query.limit) return
       if (++seen % CLOCK_EVERY === 0 && isPast(deadline)) return
       const row = segment.candidate(seq)
-      if (!row || !matches(row, query, types)) continue
+      if (!row || !matches(row, query, sets)) continue
       if (!named.mustParse || answers(parseBody(row.body), query)) walk.bodies.push(row.body)
     }
     walk.next = null
@@ -156,13 +156,13 @@ function walkNamed(
 function walkRows(segment: Segment, query: EventQuery, bounds: Bounds, deadline: number, walk: Walk): void {
   const { sql, values } = rowsOf(segment, query, bounds)
   const rows = segment.prepared(sql).iterate(...values) as IterableIterator<Keys>
-  const types = query.types ? new Set<string>(query.types) : null
+  const sets = setsOf(query)
   let seen = 0
   for (const row of rows) {
     walk.next = row.seq
     if (walk.bodies.length === query.limit) return
     if (++seen % CLOCK_EVERY === 0 && isPast(deadline)) return
-    if (!matches(row, query, types)) continue
+    if (!matches(row, query, sets)) continue
     const event = segment.at(row.seq)
     if (event && (!asksBody(query) || answers(parseBody(event.body), query))) walk.bodies.push(event.body)
   }
@@ -171,19 +171,24 @@ function walkRows(segment: Segment, query: EventQuery, bounds: Bounds, deadline:
 
 const asksBody = ({ actors, failed }: EventQuery): boolean => actors !== undefined || failed !== undefined
 
-function matches(
-  { stream, type, op, t, id }: Keys,
-  query: EventQuery,
-  types: ReadonlySet<string> | null,
-): boolean {
-  const { ops, ids } = query
+type Sets = { readonly [K in 'types' | 'ops' | 'ids']: ReadonlySet<string> | null }
+
+const setOf = (list: readonly string[] | undefined): ReadonlySet<string> | null =>
+  list ? new Set(list) : null
+const setsOf = ({ types, ops, ids }: EventQuery): Sets => ({
+  types: setOf(types),
+  ops: setOf(ops),
+  ids: setOf(ids),
+})
+
+function matches({ stream, type, op, t, id }: Keys, query: EventQuery, { types, ops, ids }: Sets): boolean {
   const own = op ?? id
   return (
     (query.stream === undefined || query.stream === stream) &&
     (types === null || types.has(type)) &&
     (query.op === undefined || query.op === own) &&
-    (ops === undefined || (op !== null && ops.includes(op))) &&
-    (ids === undefined || ids.includes(id)) &&
+    (ops === null || (op !== null && ops.has(op))) &&
+    (ids === null || ids.has(id)) &&
     (query.since === undefined || t >= query.since) &&
     (query.until === undefined || t <= query.until)
   )
