@@ -8,7 +8,15 @@ import { join } from 'node:path'
 
 const TOP = join(import.meta.dirname, '..')
 const image = existsSync(join(TOP, 'os', 'out', 'root.squashfs'))
-const files = ['log.ts', 'years.ts', 'daemon.ts', 'past.ts', ...(image ? ['vm.ts'] : [])]
+const files = [
+  'log.ts',
+  'years.ts',
+  'history.ts',
+  'monitor.ts',
+  'daemon.ts',
+  'past.ts',
+  ...(image ? ['vm.ts'] : []),
+]
 
 if (!image)
   process.stdout.write(
