@@ -5,7 +5,7 @@
  *   property    `org.vpsadminos.osctl:head` of `<ds>`: the newest anchored head
  *   snapshots   of the log's dataset, hourly and at export, with the head in a property of their own: what a lost
  *               end is looked for in, and a log that can be put back. A bounded number of them is kept
- *   syslog      a line for each, by the daemon's own log
+ *   log         a line for each in the daemon's own log, which is in memory and goes where the admin sends it
  *
  * An anchor is written after its commit, so a log that is behind one has lost something that was acknowledged.
  * A crash between commit and anchor, or between a snapshot and the removal of an old one, costs nothing: the next
