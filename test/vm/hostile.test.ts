@@ -62,9 +62,10 @@ describe('the native suite on real ZFS', { timeout: 8 * MINUTE }, () => {
     const command = `cd /run/native && ${env} node --test --test-concurrency=1 --test-reporter=tap ${files}`
     const { text, status } = await scene.machine.run(command, { timeoutMs: 7 * MINUTE })
     const count = (what: string): number => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(text)?.[1])
-    const failed = text.split('\n').filter((line) => /^\s*not ok/.test(line))
+    // Each with its block of YAML, which has the error.
+    const failed = [...text.matchAll(/^not ok [^\n]*\n(?: +[^\n]*\n)*/gm)].map(([block]) => block)
     t.diagnostic(`${count('pass')} pass, ${count('skipped')} skipped`)
-    assert.equal(status, 0, `${failed.join('\n')}\n${text.slice(-6000)}`)
+    assert.equal(status, 0, failed.join('\n') || text.slice(-6000))
     assert.equal(
       count('skipped'),
       0,

@@ -37,7 +37,7 @@ async function readYaml<T>(outer: Outer, name: string, schema: z.ZodType<T>): Pr
   if (text === null) return null
   let value: unknown
   try {
-    value = parse(text, { maxAliasCount: 50, logLevel: 'silent' })
+    value = parse(text, { maxAliasCount: 50, logLevel: 'error' })
   } catch (error) {
     const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
     throw badImage(`${outer.file}: ${name} is not YAML: ${reason}`)
