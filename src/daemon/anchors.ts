@@ -13,13 +13,14 @@
  */
 import { type Anchor, type Broken, judge } from '../audit/anchors.ts'
 import { ask } from '../audit/ask.ts'
-import type { Dataset, Fence } from '../effects/host.ts'
+import type { Dataset } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
 import { keepReservation } from '../effects/reservation.ts'
 import type { LogStore } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
 import type { EventData } from '../events/types/events.ts'
 import { headText, parseHead } from '../rpc/heads.ts'
+import { eventsDataset, unlogged } from './log-datasets.ts'
 import type { DaemonPorts } from './ports.ts'
 
 /** Holds `seq:hash` of the newest anchored head on `<ds>`, and of the head at that moment on a snapshot. */
@@ -27,8 +28,6 @@ export const ANCHOR_PROPERTY = 'org.vpsadminos.osctl:head'
 /** A day of hours. */
 export const SNAPSHOTS_KEPT = 24
 const SNAPSHOT_PREFIX = 'osctl-head-'
-
-export const eventsDataset = (dataset: string): string => `${dataset}/events`
 
 /** Ours by name and by the property that only we set on it. */
 const isOurs = ({ name, properties }: Dataset): boolean =>
@@ -110,7 +109,3 @@ async function givenUp(store: LogStore): Promise<Set<string>> {
 }
 
 /** Anchors are no effects: nothing of them is in the log, and each may be made again. */
-const unlogged = (name: string): Fence => ({
-  intent: `unlogged.${name.replaceAll(/[/@]/g, '.')}`,
-  signal: new AbortController().signal,
-})

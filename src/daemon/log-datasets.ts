@@ -20,8 +20,9 @@ const CACHE_PROPERTIES = {
   'com.sun:auto-snapshot': 'false',
 }
 
-const unlogged = (name: string): Fence => ({
-  intent: `unlogged.${name}`,
+/** The fence of maintenance that no event asked for. */
+export const unlogged = (name: string): Fence => ({
+  intent: `unlogged.${name.replaceAll(/[/@]/g, '.')}`,
   signal: new AbortController().signal,
 })
 
@@ -41,7 +42,7 @@ async function ensure(
         `${dataset} is missing: this pool has no event log (its dataset was destroyed or renamed)`,
       )
     }
-    await zfs.create(dataset, { mount: true, properties }, unlogged(dataset.replaceAll('/', '.')))
+    await zfs.create(dataset, { mount: true, properties }, unlogged(dataset))
   } else if (!seen.mounted) {
     await zfs.mount(dataset)
   }

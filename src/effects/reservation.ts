@@ -7,7 +7,7 @@
  * the reserve set free, and the reserve taken back as far as there is room. A crash in between leaves it free until
  * the log is opened again, or the next hour.
  */
-import { type Dataset, HostError, type ZfsPort } from './host.ts'
+import { type Dataset, type Fence, HostError, type ZfsPort } from './host.ts'
 
 const MIB = 2 ** 20
 export const LOG_RESERVE_BYTES = 64 * MIB
@@ -30,13 +30,13 @@ export function reservationFor({ properties }: Pick<Dataset, 'properties'>): num
  * @throws what the host says but E_NO_SPACE
  * @idempotent
  */
-export async function keepReservation(zfs: ZfsPort, name: string): Promise<void> {
+export async function keepReservation(zfs: ZfsPort, name: string, fence?: Fence): Promise<void> {
   const seen = await zfs.get(name)
   const wanted = seen && reservationFor(seen)
   if (wanted === null) return
   for (let bytes = wanted; bytes > 0; bytes -= TOLERANCE_BYTES) {
     try {
-      return await zfs.set(name, { refreservation: String(Math.round(bytes)) })
+      return await zfs.set(name, { refreservation: String(Math.round(bytes)) }, fence)
     } catch (error) {
       if (!isNoSpace(error)) throw error
     }
@@ -44,16 +44,21 @@ export async function keepReservation(zfs: ZfsPort, name: string): Promise<void>
 }
 
 /** Does it, and where the pool has no room for it, again with the reserve of its log set free. */
-export async function withReserve(zfs: ZfsPort, events: string, work: () => Promise<void>): Promise<void> {
+export async function withReserve(
+  zfs: ZfsPort,
+  events: string,
+  work: () => Promise<void>,
+  fence?: Fence,
+): Promise<void> {
   try {
     await work()
   } catch (error) {
     if (!isNoSpace(error)) throw error
-    await zfs.set(events, { refreservation: 'none' })
+    await zfs.set(events, { refreservation: 'none' }, fence)
     try {
       await work()
     } finally {
-      await keepReservation(zfs, events)
+      await keepReservation(zfs, events, fence)
     }
   }
 }

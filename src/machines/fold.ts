@@ -84,11 +84,6 @@ export class States implements DecideView {
     if (exists(ct)) this.#byCtid.set(ctid, id)
     else if (this.#byCtid.get(ctid) === id) this.#byCtid.delete(ctid)
   }
-
-  /** Drops what nobody can ask for any more: the states of containers that are gone. */
-  forgetGone(): void {
-    for (const [id, ct] of this.#cts) if (!exists(ct)) this.#cts.delete(id)
-  }
 }
 
 export type Quarantine = { readonly stream: StreamId; readonly seq: number; readonly why: string }

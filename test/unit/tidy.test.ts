@@ -116,8 +116,8 @@ test('a file of 301 lines of code and a function of 61 are too long; comments ar
 
 test('notes to self, and names of one site or machine, are found in any file', () => {
   assert.deepEqual(rulesIn('os/a.sh', '# TODO: later'), ['todo'])
-  assert.deepEqual(rulesIn('docs/a.md', 'see network/work/main'), [])
-  assert.deepEqual(rulesIn('docs/a.md', 'see /work/main/docs'), ['machine-path'])
+  assert.deepEqual(rulesIn('docs/a.md', 'see network/home/me/docs'), [])
+  assert.deepEqual(rulesIn('docs/a.md', 'see /home/me/docs'), ['machine-path'])
   assert.deepEqual(rulesIn('docs/a.md', 'https://deb.debian.org/debian'), ['host-name'])
   assert.deepEqual(rulesIn('package-lock.json', '      "resolved": "https://a.b/c.tgz"'), ['resolved'])
 })

@@ -36,7 +36,12 @@ export const datasetTrash: EffectKind<'dataset.trash'> = {
     await mustBe(context, from, args.guid)
     await detach(context, from)
     const { zfs } = context.host
-    await withReserve(zfs, fullName(context, 'events'), () => zfs.rename(from, to, context.fence))
+    await withReserve(
+      zfs,
+      fullName(context, 'events'),
+      () => zfs.rename(from, to, context.fence),
+      context.fence,
+    )
     return { guid: args.guid }
   },
   async probe(args, context) {
