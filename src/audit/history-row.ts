@@ -61,6 +61,8 @@ function commandLine(event: StoredEvent): string {
 export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
   const data = event.data as Record<string, unknown>
   switch (event.type) {
+    case 'CancelRequested':
+      return 'op cancel'
     case 'PoolOpened':
       return {
         none: 'pool imported',

@@ -4,7 +4,7 @@ import { actorName } from '../events/types/actor-name.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData, EventType } from '../events/types/events.ts'
 import { ctOfStream } from '../events/types/ids.ts'
-import type { LogReader } from '../events/types/query.ts'
+import { actorOfEvent, type LogReader } from '../events/types/query.ts'
 import type { Operation } from '../machines/operation.ts'
 import type { OpRow } from '../rpc/results.ts'
 import { ask } from './ask.ts'
@@ -31,8 +31,13 @@ export async function operation(pool: PoolView, log: LogReader, op: string): Pro
     state: result,
     step: steps.findLast((step) => step.state === 'running' || step.state === 'in doubt')?.kind ?? null,
     steps,
-    problem: error,
+    problem: error ?? (end ? null : cancelledBy(events)),
   }
+}
+
+function cancelledBy(events: readonly StoredEvent[]): string | null {
+  const request = events.find(({ type }) => type === 'CancelRequested')
+  return request ? `cancelled by ${actorOfEvent(request)}: it goes no further` : null
 }
 
 function stepsOf(events: readonly StoredEvent[]): OpRow['steps'] {

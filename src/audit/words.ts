@@ -13,6 +13,8 @@ export function inWords(event: Pick<StoredEvent, 'type' | 'data'>): string {
     case 'CommandNoop':
     case 'CommandRefused':
       return command(data)
+    case 'CancelRequested':
+      return `${actorName(data['actor'] as Actor)} asked for its end: ${data['cli'] ?? 'op cancel'}`
     case 'CtSessionOpened':
       return `${actorName(data['actor'] as Actor)} was inside: ct ${data['how']}: ${data['program']}`
     case 'CtCreateRequested':

@@ -55,8 +55,6 @@ export class Engine {
   readonly #running = new Map<string, Running>()
   readonly #lanes = new Map<string, Promise<void>>()
   readonly #progress = new Set<ProgressListener>()
-  /** Operations that are to go no further, and on whose word. */
-  readonly #cancelled = new Map<string, string>()
   #stopped = false
 
   constructor(ports: DaemonPorts, journal: Journal, pool: EnginePool) {
@@ -121,7 +119,7 @@ export class Engine {
     for (;;) {
       const pending = this.#awaited(stream, intent)
       if (!pending) return
-      const why = this.#cancels(pending)
+      const why = this.#cancels(stream, pending)
       if (why !== null) {
         const kept = new AbortController().signal
         return await this.#settle(
@@ -135,7 +133,7 @@ export class Engine {
       if (this.#stopped) return
       if (outcome.type !== 'EffectFailed') return await this.#settle(stream, intent, outcome)
       // What was cancelled while it ran is settled as such, whatever it said.
-      if (this.#cancels(pending) !== null) continue
+      if (this.#cancels(stream, pending) !== null) continue
       const again = outcome.class === 'transient' && pending.attempts < this.#kind(pending.kind).attempts
       if (!again)
         return await this.#settle(stream, intent, await this.#verified(stream, pending, outcome, signal))
@@ -153,22 +151,20 @@ export class Engine {
   }
 
   /** Why an operation goes no further than here; null when it does, or must. */
-  #cancels({ intent, kind, compensates }: PendingIntent): string | null {
+  #cancels(stream: StreamId, { intent, kind, compensates }: PendingIntent): string | null {
     if (compensates || isNone(this.#kind(kind).cancel)) return null
-    return this.#cancelled.get(operationOf(intent)) ?? null
+    const op = this.#operation(stream)
+    return op?.id === operationOf(intent) ? (op.cancelled ?? null) : null
   }
 
-  /** The operation goes no further: what can be stopped while it runs is, else it ends before its next step. */
+  /**
+   * The log says that the operation goes no further: what can be stopped while it runs is stopped, else it ends before
+   * its next step.
+   */
   async cancel({ intent, kind }: PendingIntent, why: string): Promise<void> {
-    this.#cancelled.set(operationOf(intent), why)
     if (this.#kind(kind).cancel !== 'during') return
     this.#running.get(intent)?.abort.abort(new HostError('E_ABORTED', 'cancelled', why))
     await this.#ports.host.fence(intent).catch(() => 0)
-  }
-
-  /** The operation is over. */
-  forget(op: string): void {
-    this.#cancelled.delete(op)
   }
 
   #awaited(stream: StreamId, intent: string): PendingIntent | null {

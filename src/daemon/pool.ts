@@ -263,7 +263,6 @@ export class Pool {
 
   #onCommit(committed: Committed): void {
     this.#ends.onCommit(committed)
-    for (const { op } of committed.finished) this.engine.forget(op)
     for (const requested of committed.requested) this.engine.start(requested)
     for (const [stream, state] of committed.states) {
       if (stream === 'pool') continue

@@ -4,6 +4,7 @@
  * At most one is active (DESIGN D7). It holds at most one pending intent, the steps that are done, in
  * order, for the compensation, and the error that made it turn round. Intents are numbered here.
  */
+import { actorName } from '../events/types/actor-name.ts'
 import type { FactOf } from '../events/types/events.ts'
 import type { IntentKind, IntentRequest } from '../events/types/intents.ts'
 import type { Seen, Wanted } from './step.ts'
@@ -36,6 +37,8 @@ export type Operation = {
   readonly done: readonly DoneStep[]
   /** Set once a step failed for good. */
   readonly error: string | null
+  /** On whose word it is to go no further, since somebody asked for that. */
+  readonly cancelled?: string | undefined
 }
 
 /** Kinds whose work a failed creation must undo; the rest leave nothing that is not inside these. */
@@ -51,6 +54,11 @@ export function begin(fact: FactOf<'CommandAccepted'> & Seen): Operation {
     done: [],
     error: null,
   }
+}
+
+/** Who asks first is named; asking again changes nothing. */
+export function cancelled(op: Operation | null, fact: FactOf<'CancelRequested'>): Operation | null {
+  return op && { ...op, cancelled: op.cancelled ?? `cancelled by ${actorName(fact.actor)}` }
 }
 
 /** Gives a request its intent id: `<operation>.<n>`. Staging names are made of it. */

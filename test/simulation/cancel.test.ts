@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
-import type { Accepted } from '../../src/rpc/results.ts'
-import { type Boundary, NOTHING, nameOf } from './boundary.ts'
+import type { Accepted, HistoryRow, OpRow } from '../../src/rpc/results.ts'
+import { type Boundary, NOTHING, nameOf, type Plan } from './boundary.ts'
 import { record, send, start } from './crashes.ts'
 import { problems } from './invariants.ts'
 import { assertWell, count, running, scene, stateOf } from './scenes.ts'
@@ -97,6 +97,53 @@ describe('op cancel', () => {
     assert.match(request.error?.message ?? '', /^cancelled by uid 1000$/)
     await assertWell(world)
     assert.equal((await world.call('ct.show', { id: 'web' })).error?.kind, 'not-found')
+  })
+
+  for (const [what, distribution] of [
+    ['images.fetch', 'debian'],
+    ['images.unpack', 'debian'],
+    ['zfs.clone', 'busybox'],
+  ] as const) {
+    it(`in the middle of ${what} is remembered by the daemon after the one that was asked`, async () => {
+      const world = await scene()
+      await world.must('ct.new', { id: 'other', distribution: 'busybox' })
+      world.plan = ({ what: at, phase }) => (at === what && phase === 'before' ? { do: 'hang' } : NOTHING)
+      const request = world.send('ct.new', { id: 'web', distribution })
+      await world.wait(() => request.operation !== null, 'not accepted')
+      await world.pass(1000)
+      const op = request.operation ?? ''
+      const killAtFence: Plan = ({ what: at }) => (at === 'host.fence' ? { do: 'kill' } : NOTHING)
+      if (what !== 'zfs.clone') world.plan = killAtFence
+      world.send('op.cancel', { op, meta: { noWait: true, cli: `osctl op cancel ${op}` } })
+      await world.pass(1000)
+      if (what === 'zfs.clone') world.kill()
+      assert.ok(!world.isUp)
+      assert.equal(count(world, 'CancelRequested'), 1)
+      world.plan = () => NOTHING
+      await world.boot()
+      await assertWell(world)
+      const { result } = await world.must('op.show', { op })
+      const { state, problem } = result as OpRow
+      assert.deepEqual([state, problem], ['undone', 'cancelled by uid 1000'], world.story.join('\n'))
+      assert.equal((await world.call('ct.show', { id: 'web' })).error?.kind, 'not-found')
+      const rows = (await world.must('history.list', { actors: ['uid 1000'] })).result as HistoryRow[]
+      assert.equal(rows.filter(({ command }) => command === `osctl op cancel ${op}`).length, 1)
+    })
+  }
+
+  it('says so while it cannot be stopped yet', async () => {
+    const world = await scene()
+    await world.must('ct.new', { id: 'other', distribution: 'busybox' })
+    world.plan = ({ what, phase }) => (what === 'zfs.clone' && phase === 'before' ? { do: 'hang' } : NOTHING)
+    const request = world.send('ct.new', { id: 'web', distribution: 'busybox' })
+    await world.pass(1000)
+    const op = request.operation ?? ''
+    await world.must('op.cancel', { op, meta: { noWait: true } })
+    const { state, problem } = (await world.must('op.show', { op })).result as OpRow
+    assert.deepEqual([state, problem], ['running', 'cancelled by uid 1000: it goes no further'])
+    world.plan = () => NOTHING
+    world.machine.fence(`${op}.1`)
+    await assertWell(world)
   })
 
   it('names the step that forbids it, and knows what is over', async () => {

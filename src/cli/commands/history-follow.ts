@@ -16,6 +16,7 @@ type Filter = Omit<MethodInput<'history.list'>, 'limit'>
 const OCCASIONS = [
   'CommandNoop',
   'CommandRefused',
+  'CancelRequested',
   'OperationFinished',
   'RefusalsSummed',
   'CtSessionOpened',

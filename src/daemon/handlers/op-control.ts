@@ -1,13 +1,15 @@
 /** Handlers of `op attach` and `op cancel`: an operation as something that an admin can hold. */
 import { ask } from '../../audit/ask.ts'
 import { isNone } from '../../effects/effect.ts'
-import type { Actor } from '../../events/types/actor.ts'
 import { actorName } from '../../events/types/actor-name.ts'
 import type { StoredEvent } from '../../events/types/envelope.ts'
 import type { Fact } from '../../events/types/events.ts'
-import type { StreamId } from '../../events/types/ids.ts'
+import { ctIdOfStream, type StreamId } from '../../events/types/ids.ts'
+import type { Draft } from '../../machines/draft.ts'
+import type { AnyState } from '../../machines/fold.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Accepted } from '../../rpc/results.ts'
+import { withoutUserInfo } from '../../rpc/secrets.ts'
 import type { Daemon } from '../daemon.ts'
 import { CallError, notFound, refused } from '../errors.ts'
 import { planOutcome } from '../plan/operations.ts'
@@ -24,23 +26,30 @@ export function controlHandlers(daemon: Daemon): HandlersOf<'op.attach' | 'op.ca
     'op.cancel': async ({ op, meta }, call) => {
       const { pool, command } = await commandOf(daemon, op)
       const { stream } = command
-      const pending = cancellable(daemon, pool, stream, op)
-      const why = cancelledBy(actorOf(call, meta))
+      const actor = actorOf(call, meta)
+      const cli = meta?.cli === undefined ? null : withoutUserInfo(meta.cli)
+      const request: Draft = { stream, op, fact: { type: 'CancelRequested', actor, cli } }
+      const why = `cancelled by ${actorName(actor)}`
       if (meta?.dryRun) {
+        const pending = cancellable(daemon, pool.states.of(stream), op)
         const { intent, kind } = pending
         const fact: Fact = { type: 'EffectFailed', intent, kind, class: 'cancelled', message: why, by: 'run' }
         return planned(
-          await daemon.plan(pool.name, (users) => planOutcome(pool, stream, pending, op, fact, users)),
+          await daemon.plan(pool.name, (users) =>
+            planOutcome(pool, stream, pending, op, fact, users, [request]),
+          ),
         )
       }
+      const { extra: pending } = await pool.journal.submit((view) => {
+        const state = stream === 'pool' ? view.pool() : view.ct(ctIdOfStream(stream))
+        return { drafts: [request], extra: cancellable(daemon, state, op) }
+      })
       await pool.engine.cancel(pending, why)
       if (meta?.noWait) return { op, result: 'accepted', position: null, warnings: [] }
       return await end(pool, stream, op)
     },
   }
 }
-
-const cancelledBy = (actor: Actor): string => `cancelled by ${actorName(actor)}`
 
 /** The command's own event, with which its operation began. */
 async function commandOf(daemon: Daemon, op: string): Promise<{ pool: Pool; command: StoredEvent }> {
@@ -53,8 +62,8 @@ async function commandOf(daemon: Daemon, op: string): Promise<{ pool: Pool; comm
 }
 
 /** The step that the operation is at, if it may be stopped there. @throws CallError refused, with the step */
-function cancellable(daemon: Daemon, pool: Pool, stream: StreamId, op: string): PendingIntent {
-  const open = pool.states.of(stream)?.context.op
+function cancellable(daemon: Daemon, state: AnyState | null, op: string): PendingIntent {
+  const open = state?.context.op
   if (open?.id !== op) throw refused('E_OP_OVER', `operation ${op} is over (osctl op show ${op})`)
   const { pending, command } = open
   if (!pending) throw refused('E_CANNOT_CANCEL', `${command} cannot be cancelled: it has no step to stop at`)

@@ -23,6 +23,7 @@ const MOST_EVENTS = 10_000
 const FRAME: readonly EventType[] = [
   'CommandAccepted',
   'OperationFinished',
+  'CancelRequested',
   'EffectIntended',
   'EffectRetried',
   'EffectSucceeded',

@@ -1,7 +1,7 @@
 /** Plans of what settles an operation that is in doubt: the host is probed now, as it would be then. */
 import type { Fact } from '../../events/types/events.ts'
 import type { StreamId } from '../../events/types/ids.ts'
-import type { Requested } from '../../machines/advance.ts'
+import type { Draft, Requested } from '../../machines/advance.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Plan } from '../../rpc/plan.ts'
 import type { Pool } from '../pool.ts'
@@ -23,7 +23,7 @@ export async function planRetry(
   return { ...plan, notes: [...plan.notes, 'what is half done of the step is undone before that'] }
 }
 
-/** The outcome of the step in doubt, and what follows. */
+/** The outcome of a step that is open, after what is recorded before it, and what follows. */
 export async function planOutcome(
   pool: Pool,
   stream: StreamId,
@@ -31,12 +31,13 @@ export async function planOutcome(
   op: string,
   fact: Fact,
   users: UsersWith,
+  before: readonly Draft[] = [],
 ): Promise<Plan> {
   checkAvailable(pool)
   const { walker, ...sheet } = sheetOf(pool, pool.journal.deciding, op)
   const { intent, kind, args, compensates } = pending
   walker.notes.push(`whatever runs in cgroup osctl/effects/${intent} is killed first`)
-  walker.take([{ stream, fact }], false)
+  walker.take([...before, { stream, fact }], false)
   if (fact.type === 'EffectResumed') {
     const wanted = { intent, kind, args, ...(compensates === null ? {} : { compensates }) }
     await walker.resume({ stream, wanted } as Requested)

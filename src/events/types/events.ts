@@ -93,6 +93,9 @@ export const eventSchemas = {
     error: z.string().nullable(),
   }),
 
+  /** The operation of this event's `op` is to go no further: before its next step, or in the middle of this one. */
+  CancelRequested: z.object({ actor: actorSchema, cli: z.string().max(1000).nullable() }),
+
   // --- effects -----------------------------------------------------------------------------------------
   EffectIntended: z.object({
     intent: intentIdSchema,

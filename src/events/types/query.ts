@@ -86,6 +86,7 @@ export const ACTOR_TYPES: readonly EventType[] = [
   'CommandAccepted',
   'CommandNoop',
   'CommandRefused',
+  'CancelRequested',
   'CtSessionOpened',
 ]
 

@@ -11,7 +11,17 @@
  */
 import { assign, type SnapshotFrom, setup } from 'xstate'
 import type { RunEvidence } from '../../events/types/intents.ts'
-import { begin, doubted, failed, intended, isAwaited, nextToUndo, retried, succeeded } from '../operation.ts'
+import {
+  begin,
+  cancelled,
+  doubted,
+  failed,
+  intended,
+  isAwaited,
+  nextToUndo,
+  retried,
+  succeeded,
+} from '../operation.ts'
 import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
 import { type CtContext, emptyContext, intents, must, stagedBy, withSettings } from './context.ts'
 
@@ -126,10 +136,14 @@ const base = setup({
     opRetry: assign(({ context, event }) => ({ op: retried(context.op, of(event, 'EffectRetried')) })),
     opDoubt: assign(({ context, event }) => ({ op: doubted(context.op, of(event, 'EffectInDoubt').why) })),
     opResume: assign(({ context }) => ({ op: doubted(context.op, null) })),
+    opCancel: assign(({ context, event }) => ({
+      op: cancelled(context.op, of(event, 'CancelRequested')),
+    })),
     opEnd: assign({ op: null }),
   },
   guards: {
     awaited: ({ context, event }) => isAwaited(context.op, event),
+    ofThisOp: ({ context, event }) => context.op !== null && event.meta.op === context.op.id,
     /** At most one intent is pending: a second one is illegal, whichever region asked for it. */
     nonePending: ({ context }) => !context.op?.pending,
     fromPool: ({ event }) => of(event, 'CtCreateRequested').source.from === 'pool',
@@ -463,6 +477,7 @@ export const containerMachine = createMachine({
         idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
         working: {
           on: {
+            CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
             EffectIntended: { guard: 'nonePending', actions: 'opIntend' },
             EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
             EffectFailed: { guard: 'awaited', actions: 'opFail' },
@@ -474,6 +489,7 @@ export const containerMachine = createMachine({
         },
         inDoubt: {
           on: {
+            CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
             EffectResumed: { guard: 'awaited', target: 'working', actions: 'opResume' },
             EffectSucceeded: { guard: 'awaited', target: 'working', actions: 'opSucceed' },
             EffectFailed: { guard: 'awaited', target: 'working', actions: 'opFail' },

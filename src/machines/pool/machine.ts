@@ -8,6 +8,7 @@
 import { assign, type SnapshotFrom, setup } from 'xstate'
 import {
   begin,
+  cancelled,
   doubted,
   failed,
   intended,
@@ -54,10 +55,14 @@ const base = setup({
     opRetry: assign(({ context, event }) => ({ op: retried(context.op, of(event, 'EffectRetried')) })),
     opDoubt: assign(({ context, event }) => ({ op: doubted(context.op, of(event, 'EffectInDoubt').why) })),
     opResume: assign(({ context }) => ({ op: doubted(context.op, null) })),
+    opCancel: assign(({ context, event }) => ({
+      op: cancelled(context.op, of(event, 'CancelRequested')),
+    })),
     opEnd: assign({ op: null }),
   },
   guards: {
     awaited: ({ context, event }) => isAwaited(context.op, event),
+    ofThisOp: ({ context, event }) => context.op !== null && event.meta.op === context.op.id,
     /** At most one intent is pending: a second one is illegal, whichever region asked for it. */
     nonePending: ({ context }) => !context.op?.pending,
     lastPruned: ({ context, event }) => isAwaited(context.op, event) && context.pruning.length <= 1,
@@ -182,6 +187,7 @@ export const poolMachine = createMachine({
         idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
         working: {
           on: {
+            CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
             EffectIntended: { guard: 'nonePending', actions: 'opIntend' },
             EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
             EffectFailed: { guard: 'awaited', actions: 'opFail' },
@@ -193,6 +199,7 @@ export const poolMachine = createMachine({
         },
         inDoubt: {
           on: {
+            CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
             EffectResumed: { guard: 'awaited', target: 'working', actions: 'opResume' },
             EffectSucceeded: { guard: 'awaited', target: 'working', actions: 'opSucceed' },
             EffectFailed: { guard: 'awaited', target: 'working', actions: 'opFail' },

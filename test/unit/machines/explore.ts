@@ -118,6 +118,7 @@ export const FORMS: readonly Form[] = [
   }),
   ...ofIntent((intent) => ({ type: 'EffectInDoubt', intent, why: 'unknown' })),
   ...ofIntent((intent) => ({ type: 'EffectResumed', intent, why: 'retry' })),
+  plain({ type: 'CancelRequested', actor: admin, cli: null }),
   plain({ type: 'EffectFenced', intent: foreign, processes: 0 }),
   plain({ type: 'EffectLate', intent: foreign, outcome: 'EffectSucceeded' }),
   ...(Object.keys(sources) as SourceName[]).map((from) => plain(created(from), from)),
@@ -203,7 +204,8 @@ export const missingForms = (): EventType[] => {
   return EVENT_TYPES.filter((type) => !named.has(type))
 }
 
-const isRequest = (fact: Fact): boolean => fact.type.endsWith('Requested') || fact.type.endsWith('ConfigSet')
+const isRequest = ({ type }: Fact): boolean =>
+  (type.endsWith('Requested') && type !== 'CancelRequested') || type.endsWith('ConfigSet')
 const WAITS =
   /^(creating|starting|freezing|thawing|stopping|restarting|deleting|undeleting|installing|uninstalling|exporting)/
 

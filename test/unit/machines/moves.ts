@@ -6,6 +6,7 @@ import { can } from '../../../src/machines/decide/decision.ts'
 import type { PoolCommand } from '../../../src/machines/decide/pool.ts'
 import { lifeOf } from '../../../src/machines/life.ts'
 import {
+  admin,
   type Command,
   create,
   exportPool,
@@ -40,6 +41,7 @@ export type Move =
       readonly which: number
       readonly type: 'EffectInDoubt' | 'EffectResumed' | 'EffectRetried' | 'EffectFenced'
     }
+  | { readonly do: 'cancel'; readonly which: number }
   | { readonly do: 'host'; readonly ctid: string; readonly fact: (run: string) => Fact }
   | { readonly do: 'pool'; readonly facts: (bootId: string) => Fact[] }
 
@@ -172,6 +174,7 @@ export const move: fc.Arbitrary<Move> = fc.oneof(
       type: fc.constantFrom('EffectInDoubt', 'EffectResumed', 'EffectRetried', 'EffectFenced'),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel'), which: fc.nat(9) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('host'), ctid, fact: hostFact }) },
   { weight: 1, arbitrary: importing },
 )
@@ -216,6 +219,11 @@ export function make(w: World, move: Move, n: number): void {
     case 'effect': {
       const requested = nth([...w.pending.values()], move.which)
       if (requested) tellIfLegal(w, requested.stream, effectFact(move.type, requested.wanted.intent))
+      return
+    }
+    case 'cancel': {
+      const requested = nth([...w.pending.values()], move.which)
+      if (requested) w.tell(requested.stream, { type: 'CancelRequested', actor: admin, cli: null })
       return
     }
     case 'host': {

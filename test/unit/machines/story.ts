@@ -121,6 +121,9 @@ function lived(w: World): void {
   w.tell(w.stream('db'), { type: 'CtRebooted', run: 'db-run', evidence: evidence(w, 4711) })
   w.when(start('file'))
   const late = pendingOf(w)
+  const op = w.get('file').context.op?.id ?? ''
+  const request: Fact = { type: 'CancelRequested', actor: { verified }, cli: `osctl op cancel ${op}` }
+  w.take([{ stream: w.stream('file'), fact: request, op }])
   w.when(kill('file'))
   w.settle()
   w.answer(late, fail('aborted'))
