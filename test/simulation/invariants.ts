@@ -17,10 +17,11 @@ import { POOL_LAYOUT } from '../../src/effects/kinds/pool-layout.ts'
 import { configPath } from '../../src/effects/simulated/containers.ts'
 import { brokenInvariants } from '../../src/effects/simulated/invariants.ts'
 import { containerKey, type MachineState } from '../../src/effects/simulated/state.ts'
-import { baselineOf, canonical } from '../../src/machines/baseline.ts'
+import { canonical } from '../../src/machines/baseline.ts'
 import type { CtState } from '../../src/machines/container/machine.ts'
 import { Fold, streamOfCt } from '../../src/machines/fold.ts'
 import { exists, lifeOf } from '../../src/machines/life.ts'
+import { replayed, sameState } from './replayed.ts'
 import type { World } from './world.ts'
 
 export type Allowed = {
@@ -184,32 +185,27 @@ async function log(world: World, pool: Pool): Promise<string[]> {
   for (const { stream, why } of journal.fold.quarantined.values())
     found.push(`${stream} is quarantined: ${why}`)
   const disk = world.disks.named(pool.name)
-  const replayed = new Fold()
-  for (const { event } of disk.rows()) replayed.apply(event)
-  if (disk.segments.length === 1) return [...found, ...differences(pool, replayed, 'replay')]
+  const fromFirst = replayed(disk, disk.open()?.rows.at(-1)?.event.seq ?? 0)
+  if (disk.segments.length === 1) return [...found, ...differences(pool, fromFirst, 'replay')]
   const fromBaseline = new Fold()
   for (const { event } of disk.open()?.rows ?? []) fromBaseline.apply(event)
   return [
     ...found,
-    ...differences(pool, replayed, 'replay'),
+    ...differences(pool, fromFirst, 'replay'),
     ...differences(pool, fromBaseline, 'replay from baseline'),
   ]
 }
-
-const textOf = (state: Parameters<typeof baselineOf>[0] | null): string =>
-  state ? canonical(baselineOf(state)) : '-'
 
 function differences(pool: Pool, fold: Fold, how: string): string[] {
   const { states } = pool.journal
   const found = [...fold.quarantined.values()].map(
     ({ stream, why }) => `${how}: ${stream} is quarantined: ${why}`,
   )
-  if (textOf(fold.states.pool()) !== textOf(states.pool()))
-    found.push(`${how} of ${pool.name}: the pool differs`)
+  if (!sameState(fold.states.pool(), states.pool())) found.push(`${how} of ${pool.name}: the pool differs`)
   const live = new Map([...states.cts()].map((ct): [string, CtState] => [streamOfCt(ct), ct]))
   const again = new Map([...fold.states.cts()].map((ct): [string, CtState] => [streamOfCt(ct), ct]))
   for (const stream of new Set([...live.keys(), ...again.keys()])) {
-    if (textOf(live.get(stream) ?? null) !== textOf(again.get(stream) ?? null))
+    if (!sameState(live.get(stream) ?? null, again.get(stream) ?? null))
       found.push(`${how}: ${stream} differs`)
   }
   return found

@@ -22,7 +22,7 @@ type Seen = { readonly method: Question; readonly pool: string; readonly seq: nu
 
 const MEASURED = ['log', 'health', 'problem']
 /** Lives make hundreds of moments; this many are remembered of each. */
-const MOST = 12
+const MOST = 6
 
 export class Memory {
   readonly #world: World

@@ -1,38 +1,84 @@
 /**
  * npm run sim -- [--seeds N] [--seed S] [--steps K] [--keep I,J,…] [--jobs J] [--story]
+ *                [--ledger] [--ledger-file FILE]
  *
  * N random lives from seed S on (default: 1,000 from a fresh one; with --seed alone, that one), on all cores.
  * Prints the first failures, each shrunk to the steps that it takes, and how to live them again; the exit status
  * is 1 when there was any.
+ *
+ * --ledger adds the lives to docs/simulation-ledger.md (or FILE), with the commit that they ran on; it refuses a tree
+ * with changes that are in no commit.
  */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { added, formatLedger, parseLedger } from './ledger.ts'
 import { shrink } from './shrink.ts'
 import { type Counts, type Storm, storm } from './storm.ts'
 
 const SHOWN = 3
+const STEPS = 60
+const ROOT = join(import.meta.dirname, '../..')
+const LEDGER = 'docs/simulation-ledger.md'
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string' },
     seed: { type: 'string' },
-    steps: { type: 'string', default: '60' },
+    steps: { type: 'string', default: `${STEPS}` },
     keep: { type: 'string' },
     jobs: { type: 'string', default: `${availableParallelism()}` },
     story: { type: 'boolean', default: false },
+    ledger: { type: 'boolean', default: false },
+    'ledger-file': { type: 'string', default: join(ROOT, LEDGER) },
   },
 })
 
-type Tally = Counts & { failed: string[] }
+type Tally = Counts & { failed: string[]; fewest: { commands: number; crashes: number } }
 const NEVER: Pick<Storm, 'story' | 'wrong'> = { story: [], wrong: [] }
 const keep = values.keep?.split(',').map(Number)
-const nothing = (): Tally => ({ commands: 0, crashes: 0, faults: 0, checks: 0, moments: 0, failed: [] })
+const nothing = (): Tally => ({
+  commands: 0,
+  crashes: 0,
+  faults: 0,
+  checks: 0,
+  moments: 0,
+  failed: [],
+  fewest: { commands: Number.MAX_SAFE_INTEGER, crashes: Number.MAX_SAFE_INTEGER },
+})
 
 function add(to: Tally, from: Tally): void {
   for (const name of ['commands', 'crashes', 'faults', 'checks', 'moments'] as const) to[name] += from[name]
+  for (const name of ['commands', 'crashes'] as const)
+    to.fewest[name] = Math.min(to.fewest[name], from.fewest[name])
   to.failed.push(...from.failed)
+}
+
+const git = (...argv: string[]): string => execFileSync('git', argv, { cwd: ROOT, encoding: 'utf8' }).trim()
+
+/**
+ * The commit whose tree this is.
+ * @throws when it is that of no commit; the ledger itself may have grown
+ */
+function commitOfTree(): string {
+  const changes = git('status', '--porcelain', '--', '.', `:!${LEDGER}`)
+  if (changes !== '') throw new Error(`the ledger is for trees without changes; commit first:\n${changes}`)
+  return git('rev-parse', '--short=10', 'HEAD')
+}
+
+/** @throws when the tree changed while it ran, or when the ledger has these lives already */
+function enter(commit: string, first: bigint, seeds: number, { commands, crashes, failed }: Tally): void {
+  if (commitOfTree() !== commit)
+    throw new Error(`the tree is no longer that of ${commit}: nothing was entered`)
+  const file = values['ledger-file']
+  const entries = existsSync(file) ? parseLedger(readFileSync(file, 'utf8')) : []
+  const date = new Date().toISOString().slice(0, 10)
+  const entry = { commit, first, seeds, commands, crashes, failures: failed.length, date, failed }
+  writeFileSync(`${file}.new`, formatLedger(added(entries, entry)))
+  renameSync(`${file}.new`, file)
 }
 
 async function lives(first: bigint, count: number): Promise<Tally> {
@@ -41,7 +87,9 @@ async function lives(first: bigint, count: number): Promise<Tally> {
     const seed = first + BigInt(i)
     const life = await storm(seed, { steps: Number(values.steps), keep })
     const isWrong = life.wrong.length > 0
-    add(tally, { ...life.counts, failed: isWrong ? [`${seed}`] : [] })
+    const { commands, crashes } = life.counts
+    const fewest = isWrong ? nothing().fewest : { commands, crashes }
+    add(tally, { ...life.counts, fewest, failed: isWrong ? [`${seed}`] : [] })
     if (isWrong && keep === undefined && tally.failed.length <= SHOWN) await tellShortly(seed)
     else if (values.story || (isWrong && tally.failed.length <= SHOWN)) tell(`seed ${seed}`, life)
   }
@@ -86,21 +134,34 @@ const count = Number(values.seeds ?? (values.seed === undefined ? 1000 : 1))
 const jobs = Math.min(Number(values.jobs), count)
 const began = performance.now()
 
-if (jobs === 0) {
-  console.log(JSON.stringify(await lives(first, count)))
-} else {
+async function main(): Promise<void> {
+  if (values.ledger && (Number(values.steps) !== STEPS || keep))
+    throw new Error('the ledger is for whole lives: without --steps and --keep')
+  const commit = values.ledger ? commitOfTree() : ''
+  if (jobs === 0) return console.log(JSON.stringify(await lives(first, count)))
   const share = Math.ceil(count / jobs)
   const parts = Array.from({ length: jobs }, (_, i) => Math.max(0, Math.min(share, count - i * share)))
   const work =
     jobs === 1 ? [lives(first, count)] : parts.map((size, i) => child(first + BigInt(i * share), size))
   const total = nothing()
   for (const tally of await Promise.all(work)) add(total, tally)
-  const { commands, crashes, faults, checks, moments, failed } = total
+  report(total)
+  if (values.ledger) enter(commit, first, count, total)
+}
+
+function report({ commands, crashes, faults, checks, moments, failed, fewest }: Tally): void {
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   const which = failed.length > 0 ? `: ${failed.slice(0, 20).join(' ')}` : ''
+  if (!keep && failed.length < count)
+    console.log(`each at least ${fewest.commands} commands and ${fewest.crashes} crashes`)
   console.log(`\n${count} seeds from ${first}, ${failed.length} failed${which}`)
   console.log(
     `${commands} commands, ${crashes} crashes, ${faults} faults, ${checks} checks, ${moments} moments compared in ${seconds} s`,
   )
   process.exitCode = failed.length > 0 ? 1 : 0
 }
+
+await main().catch((error: unknown) => {
+  console.error(`sim: ${error instanceof Error ? error.message : error}`)
+  process.exitCode = 2
+})

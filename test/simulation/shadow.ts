@@ -5,46 +5,35 @@
 import type { Committed } from '../../src/daemon/journal.ts'
 import type { Pool } from '../../src/daemon/pool.ts'
 import type { MemoryDisk } from '../../src/events/log/memory-disk.ts'
-import { baselineOf, canonical } from '../../src/machines/baseline.ts'
-import { type AnyState, Fold } from '../../src/machines/fold.ts'
-
-const textOf = (state: AnyState | null): string => (state ? canonical(baselineOf(state)) : '-')
+import type { Fold } from '../../src/machines/fold.ts'
+import { replayed, sameState } from './replayed.ts'
 
 export class Shadow {
   readonly #pool: Pool
   readonly #disk: MemoryDisk
   readonly #tell: (problem: string) => void
-  readonly #fold = new Fold()
 
   constructor(pool: Pool, disk: MemoryDisk, tell: (problem: string) => void) {
     this.#pool = pool
     this.#disk = disk
     this.#tell = tell
-    this.#catchUp(pool.journal.fold.seq)
-    for (const ct of pool.journal.states.cts()) this.#compare(`ct:${ct.context.identity?.id ?? ''}`)
-    this.#compare('pool')
+    const fold = replayed(disk, pool.journal.fold.seq)
+    for (const ct of pool.journal.states.cts()) this.#compare(fold, `ct:${ct.context.identity?.id ?? ''}`)
+    this.#compare(fold, 'pool')
     pool.journal.listen((committed) => this.#onCommit(committed))
   }
 
-  /** What the pool's listeners are not told of: a segment's opening, and what stood there before. */
-  #catchUp(to: number): void {
-    for (let seq = this.#fold.seq + 1; seq <= to; seq++) {
-      const row = this.#disk.at(seq)
-      if (row) this.#fold.apply(row.event)
-    }
-  }
-
-  #onCommit({ stored, first, states }: Committed): void {
-    this.#catchUp(first - 1)
+  #onCommit({ stored, states }: Committed): void {
+    const { seq } = this.#pool.journal.fold
     // An append of unknown outcome was folded by its recovery, perhaps with what came after it.
-    if (this.#pool.journal.fold.seq !== stored.at(-1)?.seq) return
-    for (const event of stored) if (event.seq > this.#fold.seq) this.#fold.apply(event)
-    for (const stream of states.keys()) this.#compare(stream)
+    if (seq !== stored.at(-1)?.seq) return
+    const fold = replayed(this.#disk, seq)
+    for (const stream of states.keys()) this.#compare(fold, stream)
   }
 
-  #compare(stream: Parameters<Fold['states']['of']>[0]): void {
+  #compare(fold: Fold, stream: Parameters<Fold['states']['of']>[0]): void {
     const { states, seq } = this.#pool.journal.fold
-    if (textOf(states.of(stream)) === textOf(this.#fold.states.of(stream))) return
+    if (sameState(states.of(stream), fold.states.of(stream))) return
     this.#tell(`${this.#pool.name}:${seq}: ${stream} differs from a fold of the stored events`)
   }
 }

@@ -1,10 +1,13 @@
-/** Random lives of a host: `npm run sim -- --seeds N [--seed S]` runs more of them. */
+/**
+ * Random lives of a host: some of those that `npm test -- seeds` lives, for a quick look;
+ * `npm run sim -- --seeds N [--seed S]` runs more of them.
+ */
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { shrink } from './shrink.ts'
 import { type Counts, storm } from './storm.ts'
 
-const SEEDS = 200
+const SEEDS = 100
 const BATCH = 20
 const totals: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0, moments: 0 }
 

@@ -25,8 +25,8 @@ export type Storm = {
 }
 export type Counts = { commands: number; crashes: number; faults: number; checks: number; moments: number }
 
-/** A life that is too short to find anything is prolonged. */
-const LEAST_COMMANDS = 50
+/** A life that is too short to find anything, or without a crash, is prolonged; one that cannot be is a failure. */
+export const LEAST_COMMANDS = 50
 const MOST_STEPS = 400
 
 export type StormOptions = {
@@ -309,6 +309,8 @@ export async function storm(seed: bigint, { steps = 60, keep }: StormOptions = {
     if (weather.wrong.length === 0) await weather.check()
     if (weather.wrong.length === 0) weather.wrong.push(...(await weather.memory.recall()))
     weather.counts.moments = weather.memory.compared
+    if (weather.wrong.length === 0 && !isLongEnough())
+      weather.wrong.push(`too short a life: ${JSON.stringify(weather.counts)} in ${MOST_STEPS} steps`)
   } catch (error) {
     weather.wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
