@@ -1,13 +1,13 @@
 /**
  * npm run sim -- [--seeds N] [--seed S] [--steps K] [--keep I,J,…] [--jobs J] [--story]
- *                [--ledger] [--ledger-file FILE]
+ *                [--ledger] [--ledger-file FILE] [--merge FILE]
  *
  * N random lives from seed S on (default: 1,000 from a fresh one; with --seed alone, that one), on all cores.
  * Prints the first failures, each shrunk to the steps that it takes, and how to live them again; the exit status
  * is 1 when there was any.
  *
  * --ledger adds the lives to docs/simulation-ledger.md (or FILE), with the commit that they ran on; it refuses a tree
- * with changes that are in no commit.
+ * with changes that are in no commit. --merge adds the rows of another ledger, as one that another machine filled.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { added, formatLedger, parseLedger } from './ledger.ts'
+import { added, type Entry, formatLedger, parseLedger } from './ledger.ts'
 import { shrink } from './shrink.ts'
 import { type Counts, type Storm, storm } from './storm.ts'
 
@@ -33,6 +33,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: `${availableParallelism()}` },
     story: { type: 'boolean', default: false },
     ledger: { type: 'boolean', default: false },
+    merge: { type: 'string' },
     'ledger-file': { type: 'string', default: join(ROOT, LEDGER) },
   },
 })
@@ -69,16 +70,31 @@ function commitOfTree(): string {
   return git('rev-parse', '--short=10', 'HEAD')
 }
 
+const readLedger = (file: string): Entry[] =>
+  existsSync(file) ? parseLedger(readFileSync(file, 'utf8')) : []
+
+function writeLedger(entries: readonly Entry[]): void {
+  const file = values['ledger-file']
+  writeFileSync(`${file}.new`, formatLedger(entries))
+  renameSync(`${file}.new`, file)
+}
+
+const entryOf = (commit: string, { commands, crashes, failed }: Tally): Entry => ({
+  commit,
+  first,
+  seeds: count,
+  commands,
+  crashes,
+  failures: failed.length,
+  date: new Date().toISOString().slice(0, 10),
+  failed,
+})
+
 /** @throws when the tree changed while it ran, or when the ledger has these lives already */
-function enter(commit: string, first: bigint, seeds: number, { commands, crashes, failed }: Tally): void {
+function enter(commit: string, tally: Tally): void {
   if (commitOfTree() !== commit)
     throw new Error(`the tree is no longer that of ${commit}: nothing was entered`)
-  const file = values['ledger-file']
-  const entries = existsSync(file) ? parseLedger(readFileSync(file, 'utf8')) : []
-  const date = new Date().toISOString().slice(0, 10)
-  const entry = { commit, first, seeds, commands, crashes, failures: failed.length, date, failed }
-  writeFileSync(`${file}.new`, formatLedger(added(entries, entry)))
-  renameSync(`${file}.new`, file)
+  writeLedger(added(readLedger(values['ledger-file']), entryOf(commit, tally)))
 }
 
 async function lives(first: bigint, count: number): Promise<Tally> {
@@ -135,9 +151,12 @@ const jobs = Math.min(Number(values.jobs), count)
 const began = performance.now()
 
 async function main(): Promise<void> {
+  if (values.merge !== undefined)
+    return writeLedger(readLedger(values.merge).reduce(added, readLedger(values['ledger-file'])))
   if (values.ledger && (Number(values.steps) !== STEPS || keep))
     throw new Error('the ledger is for whole lives: without --steps and --keep')
   const commit = values.ledger ? commitOfTree() : ''
+  if (values.ledger) added(readLedger(values['ledger-file']), entryOf(commit, nothing()))
   if (jobs === 0) return console.log(JSON.stringify(await lives(first, count)))
   const share = Math.ceil(count / jobs)
   const parts = Array.from({ length: jobs }, (_, i) => Math.max(0, Math.min(share, count - i * share)))
@@ -146,7 +165,7 @@ async function main(): Promise<void> {
   const total = nothing()
   for (const tally of await Promise.all(work)) add(total, tally)
   report(total)
-  if (values.ledger) enter(commit, first, count, total)
+  if (values.ledger) enter(commit, total)
 }
 
 function report({ commands, crashes, faults, checks, moments, failed, fewest }: Tally): void {
