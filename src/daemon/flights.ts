@@ -1,5 +1,11 @@
 /** Commits on their way to the disk: since when, how many, and when all of them have landed or failed. */
-type Flight = { readonly since: number; readonly done: Promise<unknown>; isOver: boolean }
+type Flight = {
+  readonly since: number
+  readonly done: Promise<unknown>
+  /** Resolves when it is off the list: what follows from its end, a reopened log perhaps, has been done too. */
+  readonly off: Promise<void>
+  isOver: boolean
+}
 
 export class Flights {
   readonly #now: () => number
@@ -31,9 +37,13 @@ export class Flights {
     const over = (): void => {
       flight.isOver = true
     }
-    const flight: Flight = { since: this.#now(), done: done.then(over, over), isOver: false }
+    const { promise: off, resolve } = Promise.withResolvers<void>()
+    const flight: Flight = { since: this.#now(), done: done.then(over, over), off, isOver: false }
     this.#open.add(flight)
-    return () => this.#open.delete(flight)
+    return () => {
+      this.#open.delete(flight)
+      resolve()
+    }
   }
 
   /** Resolves when all that are on their way now have ended, well or not. */
@@ -41,8 +51,11 @@ export class Flights {
     await Promise.all([...this.#open].map(({ done }) => done))
   }
 
-  /** Resolves when nothing is on its way, nor came meanwhile. */
+  /**
+   * Resolves when nothing is on its way, nor came meanwhile. One that failed is on its way until its failure has been
+   * dealt with: to wait for its end alone would be to spin without letting anybody else run.
+   */
   async allLanded(): Promise<void> {
-    while (this.size > 0) await this.landed()
+    while (this.size > 0) await Promise.all([...this.#open].map(({ off }) => off))
   }
 }

@@ -27,6 +27,8 @@ export type Action =
   | { readonly do: 'power-cut'; readonly orphan?: boolean }
   | { readonly do: 'fail' }
   | { readonly do: 'hang' }
+  /** Before a call: its helper process is killed at its work, and the daemon lives. */
+  | { readonly do: 'helper-killed' }
   | { readonly do: 'error'; readonly code: HostErrorCode; readonly failure: FailureClass }
   /** At a log's sync point only. */
   | { readonly do: 'disk'; readonly fault: 'unknown-applied' | 'unknown-lost' | 'full' | 'io' }
@@ -47,7 +49,8 @@ export function hostFault(action: Action, phase: 'before' | 'after'): HostFault 
     case 'fail':
       return phase === 'before' ? 'fail-before' : 'fail-after'
     case 'hang':
-      return 'hang'
+    case 'helper-killed':
+      return action.do
     case 'error': {
       const { code, failure } = action
       return { error: { code, failure, message: `injected ${code}` } }

@@ -29,14 +29,14 @@ async function cancelled(
   at: Boundary,
   death: number | null,
 ) {
-  const world = await start(course.from)
+  const { world, params } = await start(course.from, verb)
   let cancel: Request | null = null
   world.plan = ({ n }) => {
     const op = n === at.n ? openOp(world) : null
     if (op !== null) cancel = world.send('op.cancel', { op })
     return death !== null && n === at.n + death ? { do: 'kill' } : NOTHING
   }
-  const request = await send(world, verb)
+  const request = await send(world, verb, params)
   if (world.isUp) await world.settle()
   world.plan = () => NOTHING
   if (!world.isUp) await world.boot()

@@ -7,9 +7,10 @@
  * anew it succeeds.
  */
 import { type Action, type Boundary, NOTHING, nameOf } from './boundary.ts'
-import { type Course, initsOf, restarted, send, start, type Verdict } from './crashes.ts'
+import { type Course, halfway, initsOf, restarted, send, start, type Verdict } from './crashes.ts'
 import { problems } from './invariants.ts'
 import { type Summary, summary, textOf } from './summary.ts'
+import type { Verb } from './verbs.ts'
 import type { Request, World } from './world.ts'
 
 export type Failure = { readonly name: string; readonly action: Action }
@@ -45,20 +46,22 @@ function failing(boundary: Boundary, { action }: Failure) {
 
 /** One run with one failure; says what is wrong afterwards. */
 export async function fail(course: Course, boundary: Boundary, failure: Failure): Promise<Verdict> {
-  const world = await start(course.from)
+  const { world, params } = await start(course.from, course.verb)
   const inits = initsOf(world)
   world.plan = failing(boundary, failure)
   const wrong: string[] = []
   try {
-    const request = await send(world, course.verb)
+    const request = await send(world, course.verb, params)
     if (!course.verb.closes || request.error) await world.settle()
     await world.pass(course.verb.lingerMs ?? 0)
     if (world.met < boundary.n) throw new Error(`the failure ${nameOf(boundary)} did not happen`)
     // Derived state that would not go away is removed when the next daemon starts.
     const stays = boundary.what === 'materialise.forgetContainer'
     wrong.push(
-      ...(await problems(world)).filter((problem) => !stays || !problem.endsWith('left over')),
-      ...answer(request),
+      ...(await problems(world, { doubt: course.verb.weather !== undefined })).filter(
+        (problem) => !stays || !problem.endsWith('left over'),
+      ),
+      ...answer(request, course.verb),
       ...restarted(world, course, inits, 'kill'),
     )
     wrong.push(...end(world, course, request))
@@ -69,16 +72,16 @@ export async function fail(course: Course, boundary: Boundary, failure: Failure)
   return { wrong, story: world.story }
 }
 
-function answer({ answered, error }: Request): string[] {
+function answer({ answered, error }: Request, { weather }: Verb): string[] {
   if (!answered) return ['not answered']
-  if (error && !['failed', 'unavailable', 'not-found'].includes(error.kind))
-    return [`answered ${error.kind}: ${error.message}`]
+  const kinds = ['failed', 'unavailable', 'not-found', ...(weather ? ['in-doubt'] : [])]
+  if (error && !kinds.includes(error.kind)) return [`answered ${error.kind}: ${error.message}`]
   return error?.message.includes('\n') ? [`an error of several lines: ${error.message}`] : []
 }
 
 /** What a command may leave when it failed: all as before, or a step that stands on its own. */
 function end(world: World, { verb, before, after }: Course, request: Request): string[] {
-  if (verb.closes) return []
+  if (verb.closes || verb.endsWell?.(summary(world))) return []
   const now = textOf(summary(world))
   if (verb.method === 'trash.prune' && request.error) return []
   const allowed: readonly Summary[] = request.error ? [before, ...halfway(verb.name, before)] : [after]
@@ -89,22 +92,15 @@ function end(world: World, { verb, before, after }: Course, request: Request): s
   return [`${how}: ${now}\nbefore: ${textOf(before)}\nafter:  ${textOf(after)}`]
 }
 
-/** A restart whose start failed, and a deletion that could not go on, leave a stopped container. */
-function halfway(verb: string, before: Summary): Summary[] {
-  if (!/^ct (restart|del -f)/.test(verb)) return []
-  const half = structuredClone(before)
-  const web = half.pools['tank']?.containers['web']
-  if (web) web.life = 'stopped'
-  return [half]
-}
-
 async function anew(world: World, course: Course): Promise<string[]> {
   world.plan = () => NOTHING
-  let request = await send(world, course.verb, 'another-key-0001')
+  let request = await send(world, course.verb, course.params, 'another-key-0001')
   // An installation that is done and could not be imported says so, and how to go on.
   if (request.error?.message.endsWith('(osctl pool import tank)'))
     request = await world.call('pool.import', { name: 'tank' })
   if (!course.verb.closes) await world.settle()
+  // It settled what was in doubt, and failed.
+  if (course.verb.weather && request.error?.kind === 'not-found') return []
   if (request.error) return [`anew: ${request.error.message}`]
   const found = (await problems(world)).map((problem) => `anew: ${problem}`)
   const now = textOf(summary(world))

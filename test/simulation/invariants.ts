@@ -68,9 +68,10 @@ function owned(pool: Pool): Map<string, string | null> {
   for (const [key, { guid }] of Object.entries(images)) add(`image/${key}`, guid)
   for (const [name, { guid }] of Object.entries(trash)) add(`trash/${name}`, guid)
   for (const ct of states.cts()) {
-    const { dataset, identity, staging } = ct.context
+    const { dataset, identity, staging, op } = ct.context
     if (dataset !== null && identity) add(`ct/${identity.ctid}`, dataset)
-    if (staging) add(staging.dataset, staging.guid)
+    // While its undoing is in doubt it may be there or gone.
+    if (staging && !(op?.pending?.inDoubt && op.pending.compensates)) add(staging.dataset, staging.guid)
   }
   return wanted
 }

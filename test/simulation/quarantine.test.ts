@@ -4,6 +4,8 @@ import { describe, it } from 'node:test'
 import { chained } from '../../src/events/log/chain.ts'
 import type { Row } from '../../src/events/log/draft.ts'
 import type { QuarantineRow } from '../../src/rpc/proof.ts'
+import { NOTHING, nameOf } from './boundary.ts'
+import { at, waysAt } from './crashes.ts'
 import { assertWell, onHost, row, running, scene, stateOf } from './scenes.ts'
 import type { World } from './world.ts'
 
@@ -92,6 +94,33 @@ describe('A container whose stream is quarantined', () => {
     assert.equal(await stateOf(world, 'bad'), 'stopped')
     const again = await world.call('event.quarantine-retry', params)
     assert.equal(again.error?.code, 'E_NOT_QUARANTINED')
+  })
+
+  it('is released or not, and whole, wherever the daemon or its host dies in a retry', async () => {
+    const recorded = await withQuarantine()
+    const stream = (await quarantined(recorded.world))[0]?.stream ?? ''
+    recorded.mend()
+    recorded.world.recording = []
+    await recorded.world.must('event.quarantine-retry', { pool: 'tank', stream })
+    for (const boundary of recorded.world.recording) {
+      for (const { action } of waysAt(boundary)) {
+        const { world, mend } = await withQuarantine()
+        await quarantined(world)
+        mend()
+        world.plan = at(boundary.n, action)
+        await world.call('event.quarantine-retry', { pool: 'tank', stream })
+        await world.pass(1000)
+        assert.ok(!world.isUp, nameOf(boundary))
+        world.plan = () => NOTHING
+        // What was appended since is chained to the log that was mended under its daemon's feet.
+        mend()
+        await world.boot()
+        assert.deepEqual(await quarantined(world), [])
+        await assertWell(world)
+        assert.equal(await stateOf(world, 'bad'), action.do === 'kill' ? 'running' : 'stopped')
+      }
+    }
+    assert.ok(recorded.world.recording.length > 0)
   })
 
   it('is released by the next daemon that understands it', async () => {

@@ -7,11 +7,11 @@
  * A failure is told by its seed and the story of what happened, oldest first. Each step draws from a stream of its
  * own, so that a life can be told without some of its steps: that is how a failure is shrunk (shrink.ts).
  */
-import type { Pool } from '../../src/daemon/pool.ts'
 import { type Action, type Boundary, NOTHING } from './boundary.ts'
 import { type Command, CTS, command, type Scope } from './commands.ts'
 import { problems } from './invariants.ts'
 import { Memory } from './memory.ts'
+import { doubtsOf, openOf } from './operations.ts'
 import { Random } from './random.ts'
 import { TAR, tarImage, ZFS, zfsImage } from './verbs.ts'
 import { type Request, World } from './world.ts'
@@ -275,14 +275,6 @@ class Weather {
     })
   }
 }
-
-/** Operations that are under way. */
-const openOf = ({ states }: Pool): string[] =>
-  [states.pool(), ...states.all()].flatMap(({ context: { op } }) => (op ? [op.id] : []))
-
-/** Operations in doubt. */
-const doubtsOf = ({ states }: Pool): string[] =>
-  [states.pool(), ...states.all()].flatMap(({ context: { op } }) => (op?.pending?.inDoubt ? [op.id] : []))
 
 /** Derived state that could not be removed goes with the next daemon. */
 const isHarmless = (problem: string): boolean => problem.endsWith('left over')

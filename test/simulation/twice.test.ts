@@ -129,6 +129,29 @@ describe('A segment that is being sealed', () => {
     assert.deepEqual(await problems(world), [], world.story.join('\n'))
   })
 
+  it('waits for a commit of unknown outcome until the log was reopened, and lets others run meanwhile', async () => {
+    const world = await scene()
+    await running(world, 'a')
+    for (const fault of ['unknown-applied', 'unknown-lost'] as const) {
+      let isHit = false
+      world.plan = ({ where, phase }) => {
+        if (isHit || where !== 'log' || phase !== 'before') return NOTHING
+        isHit = true
+        return { do: 'disk', fault }
+      }
+      const request = world.send('ct.set', { id: 'a', set: { hostname: fault } })
+      const sealing = world.daemon.pools
+        .get('tank')
+        ?.upkeep.seal()
+        .catch(() => {})
+      await world.until(sealing ?? Promise.resolve())
+      await world.wait(() => request.answered, 'not answered')
+      assert.ok(isHit)
+      await world.settle()
+      assert.deepEqual(await problems(world), [], world.story.join('\n'))
+    }
+  })
+
   it('keeps the keys of its commands: one that is sent again is the same operation', async () => {
     const world = await scene()
     const first = await world.must('ct.new', {

@@ -1,14 +1,26 @@
 /** The commands whose every boundary is crashed: how each world is prepared, and what is asked. */
 import { archiveSchema } from '../../src/effects/simulated/state.ts'
 import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
+import type { Plan } from './boundary.ts'
+import type { Summary } from './summary.ts'
 import { World, type WorldCopy } from './world.ts'
 
 export type Verb = {
   readonly name: string
   readonly method: MethodName
   readonly params: MethodInput<MethodName>
+  /** More parameters, which only the world that is asked knows. */
+  ask?(world: World): object
   /** From a pool with two running bystanders, of which one has autostart. */
   prepare?(world: World): Promise<void>
+  /** Done anew in each run, right before the command: what no daemon's death would leave. */
+  begin?(world: World): Promise<void>
+  /** Faults of the host from the daemon's start to the command. */
+  readonly weather?: Plan
+  /** It is several operations, one a pool, and answers with none of them. */
+  readonly several?: boolean
+  /** Another end that is right, when the daemon or its host dies. */
+  endsWell?(summary: Summary): boolean
   /** The world has no pool yet. */
   readonly bare?: boolean
   /** The command ends with its pool not imported. */

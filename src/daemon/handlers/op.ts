@@ -8,7 +8,7 @@ import { streamOfCt } from '../../machines/fold.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Accepted } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
-import { notFound, refused } from '../errors.ts'
+import { CallError, notFound, refused } from '../errors.ts'
 import { planOutcome, planRetry } from '../plan/operations.ts'
 import { planned } from '../plan/plan.ts'
 import type { Pool } from '../pool.ts'
@@ -26,7 +26,7 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
       await pool.settle(stream, pending)
       call.operation(op)
       if (meta?.noWait) return { op, result: 'accepted', position: null, warnings: [] }
-      return await ended(pool, stream, op)
+      return await ended(pool, stream, pending, op)
     },
     'op.resolve': async (params, call) => {
       const { pool, stream, pending } = doubtful(daemon, params.op)
@@ -100,8 +100,23 @@ async function evidenceFor(
   return seen.evidence as never
 }
 
-async function ended(pool: Pool, stream: StreamId, op: string): Promise<Accepted> {
+/**
+ * How the operation ended that was tried again.
+ * @throws CallError in-doubt, when it is so still; failed, unless it was its undoing that was tried again
+ */
+async function ended(
+  pool: Pool,
+  stream: StreamId,
+  { compensates }: PendingIntent,
+  op: string,
+): Promise<Accepted> {
   const { result, error } = await pool.ended(op, stream)
   const warnings = result === 'done' || error === null ? [] : [`${result}: ${error}`]
+  if (result === 'in doubt') {
+    const way = `osctl op show ${op}, then op retry or op resolve`
+    throw new CallError('in-doubt', 'E_IN_DOUBT', `${error} (in doubt still: ${way})`, { op })
+  }
+  if (result !== 'done' && compensates === null)
+    throw new CallError('failed', 'E_FAILED', error ?? result, { op })
   return { op, result: 'done', position: null, warnings }
 }

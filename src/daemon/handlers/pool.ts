@@ -80,6 +80,10 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       const ask = asked(daemon, call, 'pool import', params)
       if (params.meta?.dryRun) return planned(await planImport(daemon, params.name, params.autostart, ask))
       const { name, autostart } = params
+      // Sent again after the daemon's death, it finds the pool imported: by the very same command.
+      const key = params.meta?.key
+      const before = key === undefined ? null : await daemon.pools.get(name)?.journal.store.byKey(key)
+      if (before?.op) return done(before.op)
       return await unlessWaited(call, params.meta, async (accepted) => {
         await daemon.import(name, autostart, ask, accepted)
         return done(ask.op)

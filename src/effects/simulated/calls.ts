@@ -119,6 +119,7 @@ export class Calls {
     const point = { op: call.op, intent: call.intent, changes: call.changes, subject: call.subject }
     const fault = this.#consult({ ...point, phase: 'before' })
     if (fault === 'fail-before') throw ioError(call.op)
+    if (fault === 'helper-killed') throw this.#killed(call)
     if (fault === 'hang') {
       call.begin?.()
       return this.#hang(call, call.apply)
@@ -132,6 +133,13 @@ export class Calls {
     if (this.isDead) return never()
     if (fault === 'fail-after') throw ioError(call.op)
     return this.#settle(call, result, this.#consult({ ...point, phase: 'after' }))
+  }
+
+  /** The helper began and is no more; Linux's hands know only how it ended. */
+  #killed<T>(call: Call<T>): HostError {
+    call.begin?.()
+    call.abandon?.()
+    return new HostError('E_FAILED', 'permanent', `${call.op} failed without a word (killed by SIGKILL)`)
   }
 
   /** The same call, whose change is gone as soon as it was made. */
@@ -160,7 +168,7 @@ export class Calls {
   #settle<T>(call: Call<T>, result: T, fault: Fault): T | Promise<T> {
     if (fault === 'ok' || fault === 'lie') return result
     if (fault === 'hang') return this.#hang(call, () => undefined)
-    if (fault === 'fail-before' || fault === 'fail-after') throw ioError(call.op)
+    if (fault === 'fail-before' || fault === 'fail-after' || fault === 'helper-killed') throw ioError(call.op)
     if ('error' in fault) throw new HostError(fault.error.code, fault.error.failure, fault.error.message)
     return this.#crash()
   }

@@ -26,6 +26,8 @@ export type Fault =
   | 'fail-before'
   /** E_IO, transient; it was applied, and reported as failed: a lie of the host. */
   | 'fail-after'
+  /** Its helper is killed at its work: it had begun, nothing was applied, and it leaves no word. At `after` as fail-after. */
+  | 'helper-killed'
   /** It was not applied, and reported as done: what an unsafe disk does at a power cut. */
   | 'lie'
   /** Never answers; ends with E_ABORTED when the signal fires or the intent is fenced. */

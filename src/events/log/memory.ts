@@ -39,7 +39,8 @@ type Waiting = {
   reject: (error: LogError) => void
 }
 
-const NEVER = new Promise<never>(() => {})
+/** A promise of its own each time: one for all would keep whoever awaits it alive for ever. */
+const never = (): Promise<never> => new Promise(() => {})
 
 export class MemoryLog implements LogStore {
   readonly #disk: MemoryDisk
@@ -213,7 +214,7 @@ export class MemoryLog implements LogStore {
   async close(): Promise<void> {
     if (!this.#isOpen) return
     while (this.#isFlushing) await this.#pause()
-    if (this.#isDead()) return NEVER
+    if (this.#isDead()) return never()
     this.#isOpen = false
     this.#disk.isHeld = false
   }
@@ -281,7 +282,7 @@ export class MemoryLog implements LogStore {
     // A segment is published in one step, at its sync; rows of a commit are on the disk before it, unsynced.
     if (undo) write()
     await this.#pause()
-    if (this.#isDead()) return NEVER
+    if (this.#isDead()) return never()
     return this.#meet(fault, point, write, undo)
   }
 
@@ -300,7 +301,7 @@ export class MemoryLog implements LogStore {
   #die(point: SyncPoint): Promise<never> {
     this.#disk.crash()
     this.#disk.onCrash(point)
-    return NEVER
+    return never()
   }
 
   #fail(): Promise<never> {
@@ -310,7 +311,7 @@ export class MemoryLog implements LogStore {
 
   async #turn(): Promise<void> {
     await this.#pause()
-    if (this.#isDead()) return NEVER
+    if (this.#isDead()) return never()
     this.#assertOpen()
   }
 

@@ -1,0 +1,18 @@
+/** Every command that changes something, for what is enumerated over all of them. */
+
+import { CREATIONS, DELETIONS, OTHERS, RESTORATIONS, RUNS, type Verb } from './verbs.ts'
+import { COMMITS, UNRESTFUL } from './verbs-rest.ts'
+
+export { prepared } from './verbs.ts'
+
+export const GROUPS: readonly (readonly [string, readonly Verb[]])[] = [
+  ['A creation', CREATIONS],
+  ['A run', RUNS],
+  ['A deletion', DELETIONS],
+  ['A restoration', RESTORATIONS],
+  ['Another change', OTHERS],
+  ['A change of one commit', COMMITS],
+  ['A change of a world that is not at rest', UNRESTFUL],
+]
+
+export const EVERY_VERB: readonly Verb[] = GROUPS.flatMap(([, verbs]) => verbs)
