@@ -72,6 +72,8 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
       }[(event.data as EventData<'PoolOpened'>).previous]
     case 'PoolReady':
       return `pool ready: ${data['containers']} containers, ${data['adopted']} adopted, ${data['lost']} lost, ${data['exited']} exited, ${data['settled']} operations settled, ${data['inDoubt']} in doubt`
+    case 'AutostartFinished':
+      return autostartEnd(event.data as EventData<'AutostartFinished'>)
     case 'PoolClosed':
       return 'pool exported'
     case 'CtExited':
@@ -99,6 +101,13 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     default:
       return event.type
   }
+}
+
+const containers = (n: number): string => `${n} ${n === 1 ? 'container' : 'containers'}`
+
+function autostartEnd({ result, failed, left }: EventData<'AutostartFinished'>): string {
+  if (result !== 'done') return `autostart ${result}: ${containers(left.length)} not started`
+  return failed.length > 0 ? `autostart done: ${containers(failed.length)} did not start` : 'autostart done'
 }
 
 export function resultOf(

@@ -30,6 +30,7 @@ const HAPPENINGS: readonly EventType[] = [
   'RefusalsSummed',
   'PoolOpened',
   'PoolReady',
+  'AutostartFinished',
   'PoolClosed',
   'CtExited',
   'CtRebooted',

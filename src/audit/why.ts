@@ -112,10 +112,16 @@ const CAUSES: Partial<Record<EventType, (log: LogReader, event: StoredEvent) => 
   CtRebooted: async (log, event) => await last(log, event, { stream: event.stream, types: ['CtExited'] }),
   CtLost: opening,
   CtAdopted: opening,
-  AutostartPlanned: opening,
+  AutostartPlanned: async (log, event) =>
+    event.op === undefined ? await opening(log, event) : await commandOf(log, event.op),
   PoolOpened: beforeSession,
   PoolClosed: async (log, event) =>
     await last(log, event, { stream: 'pool', types: ['PoolExportRequested'] }),
+}
+
+const commandOf = async (log: LogReader, op: string): Promise<StoredEvent[]> => {
+  const command = await log.byId(op)
+  return command ? [command] : []
 }
 
 /** The newest event before another that fulfils this. */
@@ -129,6 +135,7 @@ async function opening(log: LogReader, event: StoredEvent): Promise<StoredEvent[
 
 /** What the daemon did of its own accord it did for something. */
 async function behindCommand(log: LogReader, event: StoredEvent): Promise<StoredEvent[]> {
+  if (event.by !== undefined) return await commandOf(log, event.by)
   const { actor } = event.data as { actor: Actor }
   if (!('system' in actor)) return []
   const behind: Partial<Record<typeof actor.system, EventType>> = {

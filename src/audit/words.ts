@@ -39,7 +39,7 @@ export function inWords(event: Pick<StoredEvent, 'type' | 'data'>): string {
     case 'CtExited':
       return exited(event.data as EventData<'CtExited'>)
     case 'AutostartPlanned':
-      return `autostart of ${(event.data as EventData<'AutostartPlanned'>).cts.length} containers was planned`
+      return planned(event.data as EventData<'AutostartPlanned'>)
     case 'PoolExportRequested':
       return 'the pool was to be exported'
     case 'EffectSucceeded':
@@ -57,6 +57,11 @@ export function inWords(event: Pick<StoredEvent, 'type' | 'data'>): string {
     default:
       return happening(event)
   }
+}
+
+function planned({ cts, off }: EventData<'AutostartPlanned'>): string {
+  if (off) return 'nothing was to start by itself (osctl.autostart=0 or --no-autostart)'
+  return `autostart of ${cts.length} ${cts.length === 1 ? 'container' : 'containers'} was planned`
 }
 
 function command(data: Record<string, unknown>): string {

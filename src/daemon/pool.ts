@@ -88,6 +88,11 @@ export class Pool {
     journal.listen((committed) => this.#onCommit(committed))
   }
 
+  /** Aborted when the pool is let go. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
   get ports(): DaemonPorts {
     return this.#ports
   }
@@ -132,7 +137,7 @@ export class Pool {
     const { host } = this.#ports
     const previous = previousOf(this.journal.states.pool(), host.bootId())
     await this.journal.submit((view) => ({
-      drafts: openingDrafts(view.pool(), this, host.bootId(), previous, asked),
+      drafts: openingDrafts(view, this, host.bootId(), previous, asked),
       extra: null,
     }))
     accepted(asked.op)

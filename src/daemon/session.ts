@@ -2,8 +2,9 @@
 import type { Host } from '../effects/host.ts'
 import type { EventData, Fact } from '../events/types/events.ts'
 import { MACHINES_VERSION } from '../machines/baseline.ts'
+import { endPlan } from '../machines/decide/autostart.ts'
 import { type Asked, accept } from '../machines/decide/decision.ts'
-import type { Draft } from '../machines/draft.ts'
+import type { Draft, View } from '../machines/draft.ts'
 import { lifeOf } from '../machines/life.ts'
 import type { PoolState } from '../machines/pool/machine.ts'
 
@@ -36,7 +37,7 @@ export function previousOf(pool: PoolState, bootId: string): Previous {
 
 /** The pool is open; an operation that was open goes first, and no import begins another. */
 export function openingDrafts(
-  state: PoolState,
+  view: View,
   { name, dataset }: { readonly name: string; readonly dataset: string },
   bootId: string,
   previous: Previous,
@@ -46,5 +47,8 @@ export function openingDrafts(
     stream: 'pool',
     fact: { type: 'PoolOpened', pool: name, dataset, bootId, previous },
   }
-  return state.context.op ? [opened] : [opened, ...accept('pool', asked, []).drafts]
+  // What a dead host was starting is not gone on with: this import makes a plan of its own.
+  const ends = previous === 'daemon-died' ? [] : endPlan(view, 'interrupted')
+  const drafts = [opened, ...ends.map((fact): Draft => ({ stream: 'pool', fact }))]
+  return view.pool().context.op ? drafts : [...drafts, ...accept('pool', asked, []).drafts]
 }

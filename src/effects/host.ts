@@ -218,6 +218,9 @@ export interface MaterialisePort {
   forgetContainer(ref: ContainerRef): Promise<void>
 }
 
+/** How long, since boot, some task had to wait for a processor, memory or a disk, each in µs (PSI). */
+export type Pressure = { readonly cpu: number; readonly memory: number; readonly io: number }
+
 export interface Host {
   readonly simulated: boolean
   readonly zfs: ZfsPort
@@ -237,5 +240,7 @@ export interface Host {
   watchSpool(listener: (report: HookReport) => void): Promise<() => Promise<void>>
   /** Notices that a container's cgroup became empty without a hook (its monitor was killed). */
   watchRun(ref: ContainerRef, onEmpty: () => void): () => void
+  /** Null where the host keeps no account of it. */
+  pressure(): Promise<Pressure | null>
   close(): Promise<void>
 }

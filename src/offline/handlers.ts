@@ -1,4 +1,5 @@
 /** The read-only methods of the protocol, answered from an archive; every other one is refused with one line. */
+import { autostartAnswers } from '../audit/serve/autostart.ts'
 import { eventAnswers } from '../audit/serve/event.ts'
 import { historyAnswers } from '../audit/serve/history.ts'
 import { stateAnswers } from '../audit/serve/states.ts'
@@ -13,6 +14,7 @@ import type { Archive, ArchivedPool } from './archive.ts'
 export function archiveHandlers(archive: Archive, version: string): Handlers {
   const answers: Partial<Handlers> = {
     ...stateAnswers(archive.moments),
+    ...autostartAnswers(archive.moments),
     ...historyAnswers(archive),
     ...eventAnswers(archive),
     ...whyAnswers(archive),

@@ -99,6 +99,9 @@ export const methods = {
     ifImported: z.boolean().default(false),
     ...meta,
   }),
+  'pool.autostart-queue': z.strictObject({ name: poolNameSchema, ...at, ...meta }),
+  'pool.autostart-trigger': z.strictObject({ name: poolNameSchema, ...meta }),
+  'pool.autostart-cancel': z.strictObject({ name: poolNameSchema, ...meta }),
   'pool.set': z.strictObject({
     name: poolNameSchema,
     set: z.strictObject({

@@ -147,6 +147,19 @@ export type SubjectRow = {
 }
 
 /** One step from an effect to its cause. */
+/** A container that waits to be started by itself. */
+export type AutostartRow = {
+  pool: string
+  id: string
+  /** Null: it has no autostart any more, or was caught in a reboot. */
+  priority: number | null
+  delay: number | null
+  /** How often it was tried. */
+  attempts: number
+  /** Why it did not start, the last time. */
+  problem: string | null
+}
+
 export type WhyLink = {
   position: string
   time: number
@@ -279,6 +292,9 @@ export type MethodResults = {
   'pool.import': Accepted
   'pool.export': Accepted
   'pool.set': Accepted
+  'pool.autostart-queue': AutostartRow[]
+  'pool.autostart-trigger': Accepted
+  'pool.autostart-cancel': Accepted
   /** With `columns`, rows of those alone. */
   'ct.list': Partial<CtRow>[]
   'ct.show': CtRow

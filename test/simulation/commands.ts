@@ -98,6 +98,9 @@ export const MAKERS: Makers = {
     make: (chance, { pools }) => ({ name: chance.pick(pools), force: chance.chance(0.5) }),
   },
   'pool.import': { weight: 2, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
+  'pool.autostart-trigger': { weight: 0.6, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
+  'pool.autostart-cancel': { weight: 0.3, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
+  'pool.autostart-queue': { weight: 0.3, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'pool.set': {
     weight: 0.5,
     make: (chance, { pools }) => ({ name: chance.pick(pools), set: { parallelStart: 1 + chance.below(4) } }),

@@ -13,6 +13,7 @@ const READ_ONLY: readonly MethodName[] = [
   'status',
   'pool.list',
   'pool.show',
+  'pool.autostart-queue',
   'ct.list',
   'ct.show',
   'ct.log',

@@ -25,6 +25,8 @@ export type Verb = {
   readonly bare?: boolean
   /** The command ends with its pool not imported. */
   readonly closes?: boolean
+  /** The note in its plan on what it begins in the background. */
+  readonly begins?: string
   /** What follows the command for so long belongs to it: the log's head is anchored a minute later. */
   readonly lingerMs?: number
 }
@@ -53,6 +55,10 @@ const created = async (world: World): Promise<void> => {
 const running = async (world: World): Promise<void> => {
   await created(world)
   await world.must('ct.start', { id: 'web' })
+}
+const waiting = async (world: World): Promise<void> => {
+  await created(world)
+  await world.must('ct.set', { id: 'web', set: { autostart: { priority: 1, delay: 0 } } })
 }
 const stubborn = async (world: World): Promise<void> => {
   await running(world)
@@ -114,6 +120,14 @@ export const RUNS: readonly Verb[] = [
   { name: 'ct restart', method: 'ct.restart', params: { id: 'web' }, prepare: running },
   { name: 'ct restart of a stopped one', method: 'ct.restart', params: { id: 'web' }, prepare: created },
   { name: 'ct freeze', method: 'ct.freeze', params: { id: 'web' }, prepare: running },
+  {
+    name: 'pool autostart trigger',
+    method: 'pool.autostart-trigger',
+    params: { name: 'tank' },
+    prepare: waiting,
+    begins: 'then start by themselves, at most 8 at a time: web',
+    lingerMs: 2000,
+  },
   { name: 'ct unfreeze', method: 'ct.unfreeze', params: { id: 'web' }, prepare: frozen },
 ]
 

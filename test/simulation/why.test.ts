@@ -100,7 +100,7 @@ describe('Why it is so', () => {
       answer,
       /^it started/,
       /^system:autostart gave the command: ct start web$/,
-      /^autostart of 1 containers was planned$/,
+      /^autostart of 1 container was planned$/,
       /^pool imported after the host died$/,
       SIGN,
     )

@@ -57,6 +57,8 @@ export type WorldOptions = {
   scrambled?: boolean
   /** Keep states in caches, as a daemon does at export. */
   caching?: boolean
+  /** How long a call of the host takes, ms; by chance when scrambled, else no time at all. */
+  latency?: (op: string, random: () => number) => number
   /** Other hands for the daemon, on the same machine. */
   hands?: (host: SimulatedHost) => Host
   /** Seal a segment after so many events. */
@@ -93,6 +95,7 @@ export class World {
   readonly #caching: boolean
   readonly #segmentEvents: number | undefined
   readonly #hands: (host: SimulatedHost) => Host
+  readonly #latency: WorldOptions['latency']
   #running: Running | null = null
   #stillborn: (Life & { host: SimulatedHost }) | null = null
 
@@ -105,6 +108,7 @@ export class World {
     this.#caching = caching
     this.#segmentEvents = segmentEvents
     this.#hands = hands
+    this.#latency = options.latency ?? (scrambled ? anyTime : undefined)
     const minting = this.chance.fork()
     this.#ids = ulids(
       () => this.time.now,
@@ -208,11 +212,6 @@ export class World {
     this.tell('the daemon has ended')
   }
 
-  #latency = (op: string, random: () => number): number => {
-    const long = /^(lxc\.(start|stop)|images\.(fetch|unpack|receive))$/.test(op)
-    return random() < 0.3 ? 0 : random() * (long ? 2000 : 20)
-  }
-
   #ports(life: Life, host: Host): DaemonPorts {
     const stamp = () => ({ id: this.#ids.ulid(), t: this.time.now, m: this.#mono() })
     const pause = () => this.time.turn(life)
@@ -270,7 +269,7 @@ export class World {
         faults: ({ op, phase, intent, changes, subject }) =>
           hostFault(this.#ask(this.#boundary('host', phase, op, subject, changes && intent !== null)), phase),
         onCrash: () => this.#crashed(),
-        ...(this.#scrambled ? { latency: this.#latency } : {}),
+        ...(this.#latency ? { latency: this.#latency } : {}),
       },
     )
     const daemon = new Daemon(this.#ports(life, this.#hands(host)))
@@ -383,6 +382,11 @@ export class World {
     }
     return false
   }
+}
+
+function anyTime(op: string, random: () => number): number {
+  const long = /^(lxc\.(start|stop)|images\.(fetch|unpack|receive))$/.test(op)
+  return random() < 0.3 ? 0 : random() * (long ? 2000 : 20)
 }
 
 /** The dataset that a pool's log lies on, by guid, as the daemon's own adapter finds it. */

@@ -22,6 +22,7 @@ const OCCASIONS = [
   'CtSessionOpened',
   'PoolOpened',
   'PoolReady',
+  'AutostartFinished',
   'PoolClosed',
   'CtExited',
   'CtRebooted',

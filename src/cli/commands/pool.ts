@@ -5,6 +5,7 @@ import type { TableSpec } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
 import { attributeCommands, integerArgument } from './attributes.ts'
+import { poolAutostart } from './pool-autostart.ts'
 
 const POOL: ArgumentSpec = { name: 'pool', words: 'pool' }
 const MAX_PARALLEL = 1000
@@ -16,8 +17,8 @@ const columns: TableSpec['columns'] = [
   { name: 'users', right: true },
   { name: 'groups', right: true },
   { name: 'containers', right: true },
-  { name: 'parallel_start', right: true, help: 'containers started at once' },
-  { name: 'parallel_stop', right: true, help: 'containers stopped at once' },
+  { name: 'parallel_start', right: true, help: 'containers started at once, at most' },
+  { name: 'parallel_stop', right: true, help: 'containers stopped at once, at most' },
   { name: 'running', right: true, help: 'containers that run' },
   { name: 'health', help: "the zpool's" },
   { name: 'log', help: "the event log's: ok, suspended, read-only, degraded" },
@@ -182,7 +183,7 @@ const PARALLEL = [
 const setParallel = PARALLEL.map(
   ({ name, key, what }): CommandSpec => ({
     name,
-    summary: `Set how many containers are ${what} at once`,
+    summary: `Set how many containers are ${what} at once, at most`,
     args: [POOL, { name: 'n' }],
     run: async (invocation) => {
       const n = integerArgument(invocation, 1, 'n', 1, MAX_PARALLEL)
@@ -216,6 +217,7 @@ export const pool: GroupSpec = {
     uninstall,
     importPool,
     exportPool,
+    poolAutostart,
     { name: 'set', summary: 'Set a property of a pool', commands: [...setParallel, attributes.set] },
     {
       name: 'unset',

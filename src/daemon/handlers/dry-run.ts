@@ -17,6 +17,8 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'pool.import': true,
   'pool.export': true,
   'pool.set': true,
+  'pool.autostart-trigger': true,
+  'pool.autostart-cancel': true,
   'ct.new': true,
   'ct.import': true,
   'ct.delete': true,

@@ -1,5 +1,6 @@
 /** Every method of the protocol and its handler. A method without one does not compile. */
 
+import { autostartAnswers } from '../../audit/serve/autostart.ts'
 import { eventAnswers } from '../../audit/serve/event.ts'
 import { historyAnswers } from '../../audit/serve/history.ts'
 import { stateAnswers } from '../../audit/serve/states.ts'
@@ -26,6 +27,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
   const all: Handlers = {
     ...hostHandlers(daemon, pid),
     ...poolHandlers(daemon),
+    ...autostartAnswers(daemon.past),
     ...entityHandlers(daemon),
     ...ctHandlers(daemon),
     ...sessionHandlers(daemon),

@@ -2,7 +2,9 @@
 
 import { poolRow } from '../../audit/rows.ts'
 import { stateAnswers } from '../../audit/serve/states.ts'
+import type { EventData } from '../../events/types/events.ts'
 import { decidePool, type PoolCommand } from '../../machines/decide/pool.ts'
+import { DEFAULT_PARALLEL } from '../../machines/pool/context.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { Meta } from '../../rpc/methods.ts'
 import { emptyPlan, joined, type Plan } from '../../rpc/plan.ts'
@@ -10,7 +12,14 @@ import type { Accepted, ImageRow, PoolRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { planned } from '../plan/plan.ts'
-import { planExport, planImport, planImportAll, planInstall, planUninstall } from '../plan/pools.ts'
+import {
+  planExport,
+  planImport,
+  planImportAll,
+  planInstall,
+  planUninstall,
+  startNote,
+} from '../plan/pools.ts'
 import type { Pool } from '../pool.ts'
 import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
 import {
@@ -38,6 +47,8 @@ type PoolMethods =
   | 'pool.import'
   | 'pool.export'
   | 'pool.set'
+  | 'pool.autostart-trigger'
+  | 'pool.autostart-cancel'
 
 export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
   const states = stateAnswers(daemon.past)
@@ -102,17 +113,40 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
         done(await daemon.export(params.name, { force, stopContainers }, ask, accepted)),
       )
     },
+    'pool.autostart-trigger': async (params, call) => {
+      const command = { type: 'pool.autostart-trigger' } as const
+      const pool = daemon.pool(params.name)
+      const answer = await decided(daemon, pool, command, 'pool autostart trigger', params, call)
+      return withStarts(pool, answer)
+    },
+    'pool.autostart-cancel': async (params, call) => {
+      const command = { type: 'pool.autostart-cancel' } as const
+      return await decided(daemon, daemon.pool(params.name), command, 'pool autostart cancel', params, call)
+    },
     'pool.set': async (params, call) => {
       const pool = daemon.pool(params.name)
       const { parallelStart, parallelStop, attrs } = params.set
       const set = {
-        ...(parallelStart === undefined ? {} : { parallelStart: parallelStart ?? 2 }),
-        ...(parallelStop === undefined ? {} : { parallelStop: parallelStop ?? 4 }),
+        ...(parallelStart === undefined
+          ? {}
+          : { parallelStart: parallelStart ?? DEFAULT_PARALLEL.parallelStart }),
+        ...(parallelStop === undefined
+          ? {}
+          : { parallelStop: parallelStop ?? DEFAULT_PARALLEL.parallelStop }),
         ...(attrs === undefined ? {} : { attrs }),
       }
       return await decided(daemon, pool, { type: 'pool.set', set }, 'pool set', params, call)
     },
   }
+}
+
+/** A plan of a trigger names what the background then does. */
+function withStarts({ states }: Pool, answer: Accepted): Accepted {
+  const planned = answer.plan?.events.find(({ type }) => type === 'AutostartPlanned')
+  if (!answer.plan || !planned) return answer
+  const { cts } = planned.data as EventData<'AutostartPlanned'>
+  const note = startNote(states, cts)
+  return { ...answer, plan: { ...answer.plan, notes: [...answer.plan.notes, note] } }
 }
 
 async function decided(

@@ -5,13 +5,14 @@
 import { HostError } from '../../effects/host.ts'
 import { LogError } from '../../events/log/store.ts'
 import type { Fact } from '../../events/types/events.ts'
+import { toStart } from '../../machines/decide/autostart.ts'
 import { decideCt } from '../../machines/decide/container.ts'
 import type { Asked } from '../../machines/decide/decision.ts'
 import { decidePool } from '../../machines/decide/pool.ts'
+import type { View } from '../../machines/draft.ts'
 import { ctidOf, Fold, States, streamOfCt } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import { emptyPlan, joined, type Plan } from '../../rpc/plan.ts'
-import { plan as autostartOf } from '../autostart.ts'
 import { type ExportOptions, stopCommand, toStop } from '../closing.ts'
 import { type Daemon, DEFAULT_REPOSITORY } from '../daemon.ts'
 import { CallError } from '../errors.ts'
@@ -186,7 +187,7 @@ async function openUp(
   const { walker, states } = sheet
   const { host } = ports
   const previous = previousOf(states.pool(), host.bootId())
-  walker.take([...openingDrafts(states.pool(), at, host.bootId(), previous, asked)], false)
+  walker.take([...openingDrafts(states, at, host.bootId(), previous, asked)], false)
   await sheet.rehearsals.derive(({ materialise }) => materialise.pool(at.name, at.dataset))
   const open = [...states.cts()].filter((ct) => ct.context.op !== null)
   for (const { context } of open) {
@@ -210,12 +211,25 @@ async function openUp(
     walker.notes.push('the daemon died while the pool was imported: what it was still to start is started')
     return
   }
-  const cts = autostart ? autostartOf(states) : []
-  walker.take([{ stream: 'pool', fact: { type: 'AutostartPlanned', cts } }], true)
+  const cts = autostart ? toStart(states) : []
+  walker.take(
+    [
+      {
+        stream: 'pool',
+        fact: { type: 'AutostartPlanned', cts, ...(autostart ? {} : { off: true as const }) },
+      },
+    ],
+    true,
+  )
   if (cts.length === 0) return
+  walker.notes.push(startNote(states, cts))
+}
+
+/** What is started in the background. */
+export function startNote(states: Pick<View, 'pool' | 'ct'>, cts: readonly string[]): string {
   const names = cts.map((id) => ctidOf(states.ct(id)))
   const width = states.pool().context.config.parallelStart
-  walker.notes.push(`then start by themselves, ${width} at a time: ${names.join(', ')}`)
+  return `then start by themselves, at most ${width} at a time: ${names.join(', ')}`
 }
 
 /** The states that the log of a pool tells, null when it has none. */

@@ -24,6 +24,7 @@ import { makeFences } from './fence.ts'
 import { handsOn, type LinuxOptions, type Setting } from './hands.ts'
 import { isRunning } from './lxc.ts'
 import type { Paths } from './paths.ts'
+import { readPressure } from './pressure.ts'
 import { rehearsal } from './rehearsal/index.ts'
 import { linuxObserver } from './rehearsal/observer.ts'
 import { watchSpool } from './spool.ts'
@@ -86,6 +87,7 @@ export async function linuxHost(options: LinuxOptions = {}): Promise<LinuxHost> 
         stop()
       }
     },
+    pressure: () => readPressure(),
     async close() {
       for (const stop of stops) stop()
       stops.clear()

@@ -101,6 +101,14 @@ export function simulatedHost(
         listeners.delete(onEmpty)
       }
     },
+    pressure: () =>
+      calls.run({
+        op: 'host.pressure',
+        subject: '',
+        intent: null,
+        changes: false,
+        apply: () => machine.pressure(),
+      }),
     close: async () => {
       reports.clear()
       runs.clear()

@@ -12,7 +12,7 @@
  * Invariants (checked by `invariants.ts`): every dataset has its parent, names and guids are unique, an
  * origin exists, a container runs on a dataset that is there, nothing of an earlier boot runs.
  */
-import { type HookReport, HostError } from '../host.ts'
+import { type HookReport, HostError, type Pressure } from '../host.ts'
 import { abandonStart, abandonStop, containerExits, type ExitKind } from './containers.ts'
 import { encodeArchive, readPath, writePath } from './filesystem.ts'
 import {
@@ -105,6 +105,28 @@ export class SimulatedMachine {
       if ((dataset.properties['canmount'] ?? 'on') === 'on') dataset.mounted = true
     }
     this.changed()
+  }
+
+  /** Processors of the machine: more containers than that which start at once wait for one. */
+  processors = 8
+  /** Share of the time that some task waits for memory and for disks, 0 … 1. */
+  readonly strain = { memory: 0, io: 0 }
+  readonly #stalled = { cpu: 0, memory: 0, io: 0 }
+  #accountedAt: number | null = null
+
+  /**
+   * The account of waiting since boot. Between two looks it grows as if what starts now had been starting since the
+   * last one: n starts on p processors wait for (n - p) / n of the time.
+   */
+  pressure(): Pressure | null {
+    const starting = [...this.helpers].filter(({ op }) => op === 'lxc.start').length
+    const now = this.now()
+    const us = Math.max(0, now - (this.#accountedAt ?? now)) * 1000
+    this.#accountedAt = now
+    this.#stalled.cpu += us * Math.max(0, 1 - this.processors / Math.max(1, starting))
+    this.#stalled.memory += us * this.strain.memory
+    this.#stalled.io += us * this.strain.io
+    return { ...this.#stalled }
   }
 
   /** Kills every daemon on the machine; helpers and containers live on. */

@@ -266,8 +266,20 @@ export const eventSchemas = {
   TrashRestored: z.object({ name: z.string() }),
   TrashPruneRequested: z.object({ names: z.array(z.string()), why: z.enum(['command', 'age', 'space']) }),
   TrashDestroyed: z.object({ name: z.string() }),
-  /** The containers that this import starts, in order. */
-  AutostartPlanned: z.object({ cts: z.array(ulidSchema) }),
+  /** The containers that this import, or a command, starts, in order. */
+  AutostartPlanned: z.object({
+    cts: z.array(ulidSchema),
+    /** Whoever imported the pool wanted nothing to be started. */
+    off: z.literal(true).optional(),
+  }),
+  /** The plan came to its end, or was ended: by a command, an export, the death of its host. */
+  AutostartFinished: z.object({
+    result: z.enum(['done', 'cancelled', 'interrupted']),
+    /** Tried and given up. */
+    failed: z.array(ulidSchema),
+    /** Not started, as the plan ended before. */
+    left: z.array(ulidSchema),
+  }),
 } as const
 
 /** Code of a `RefusalsSummed` that sums up reboots, beside the sums of refusals. */

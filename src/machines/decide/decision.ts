@@ -23,6 +23,8 @@ export type Asked = {
   readonly command: string
   /** The parsed parameters, secrets masked. */
   readonly args: Record<string, unknown>
+  /** The event that made the daemon ask. */
+  readonly by?: string | undefined
 }
 
 export type Refusal = {
@@ -55,6 +57,8 @@ export type DecideView = View & { byCtid(ctid: string): CtState | undefined }
 
 const commandData = ({ command, args, actor, cli }: Asked) => ({ command, args: args as never, actor, cli })
 
+const because = ({ by }: Asked): { by?: string } => (by === undefined ? {} : { by })
+
 export function accept(stream: StreamId, asked: Asked, facts: readonly (Fact | Draft)[]): Decision {
   const command: Draft = {
     stream,
@@ -62,6 +66,7 @@ export function accept(stream: StreamId, asked: Asked, facts: readonly (Fact | D
     id: asked.op,
     op: asked.op,
     key: asked.key,
+    ...because(asked),
   }
   const drafts = facts.map(
     (fact): Draft => ({ op: asked.op, by: asked.op, ...('stream' in fact ? fact : { stream, fact }) }),
@@ -75,6 +80,7 @@ export function noop(stream: StreamId, asked: Asked, why: string): Decision {
     id: asked.op,
     op: asked.op,
     key: asked.key,
+    ...because(asked),
     fact: { type: 'CommandNoop', ...commandData(asked), why },
   }
   return { is: 'noop', stream, drafts: [draft], why }
@@ -86,6 +92,7 @@ export function refuse(stream: StreamId, asked: Asked, refusal: Refusal): Decisi
     stream,
     id: asked.op,
     op: asked.op,
+    ...because(asked),
     fact: { type: 'CommandRefused', ...commandData(asked), code, message },
   }
   return { is: 'refused', stream, drafts: [draft], refusal }

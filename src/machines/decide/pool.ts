@@ -2,6 +2,7 @@
 import type { EventData, Fact } from '../../events/types/events.ts'
 import { exists, lifeOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'
+import { cancelAutostart, endPlan, triggerAutostart } from './autostart.ts'
 import {
   type Asked,
   accept,
@@ -29,6 +30,8 @@ export type PoolCommand =
     }
   | { readonly type: 'pool.uninstall' }
   | { readonly type: 'pool.export'; readonly force: boolean; readonly stopContainers: boolean }
+  | { readonly type: 'pool.autostart-trigger' }
+  | { readonly type: 'pool.autostart-cancel' }
   | { readonly type: 'pool.set'; readonly set: EventData<'PoolConfigSet'>['set'] }
   | { readonly type: 'repo.add'; readonly name: string; readonly url: string }
   | { readonly type: 'repo.delete'; readonly name: string }
@@ -48,6 +51,8 @@ const refusal = (code: string, message: string, kind: Refusal['kind'] = 'refused
 /** Commands about what lies on the pool: they need its log open and its datasets mounted. */
 const NEED_IMPORTED: readonly PoolCommand['type'][] = [
   'pool.set',
+  'pool.autostart-trigger',
+  'pool.autostart-cancel',
   'repo.add',
   'repo.delete',
   'repo.set',
@@ -72,6 +77,10 @@ export function decidePool(view: DecideView, command: PoolCommand, asked: Asked)
       return gated(pool, asked, { type: 'PoolUninstallRequested' }, 'export the pool first')
     case 'pool.export':
       return exportPool(view, command, asked)
+    case 'pool.autostart-trigger':
+      return triggerAutostart(view, asked)
+    case 'pool.autostart-cancel':
+      return cancelAutostart(view, asked)
     case 'pool.set':
       return set(pool, command.set, asked)
     case 'repo.add':
@@ -137,12 +146,17 @@ function exportPool(
     return refuse('pool', asked, refusal('E_POOL_RUNNING', message))
   }
   const { force, stopContainers } = command
-  return gated(
-    view.pool(),
-    asked,
-    { type: 'PoolExportRequested', force, stopContainers },
-    'the pool cannot be exported now',
-  )
+  const fact: Fact = { type: 'PoolExportRequested', force, stopContainers }
+  const decision = gated(view.pool(), asked, fact, 'the pool cannot be exported now')
+  if (decision.is !== 'accepted') return decision
+  // Nothing is to start any more, whatever becomes of the export.
+  const ends = endPlan(view, 'cancelled').map((end) => ({
+    stream: 'pool' as const,
+    fact: end,
+    op: asked.op,
+    by: asked.op,
+  }))
+  return { ...decision, drafts: [...decision.drafts, ...ends] }
 }
 
 function repository(

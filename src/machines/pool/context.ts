@@ -15,6 +15,11 @@ export type User = {
 export type IdRange = { readonly startId: number; readonly blockSize: number; readonly blockCount: number }
 export type Repository = { readonly url: string; readonly enabled: boolean }
 export type Image = Omit<EventData<'ImageInstalled'>, 'key'>
+/**
+ * Containers started and stopped at once, at most. The original starts two at a time, after a pause of up to three
+ * seconds each; here the host's pressure holds starts back, so the bound can be higher.
+ */
+export const DEFAULT_PARALLEL = { parallelStart: 8, parallelStop: 4 } as const
 /** A deletion can be regretted for this long, unless space runs short. */
 export const TRASH_AGE_MS = 7 * 24 * 3600 * 1000
 
@@ -45,6 +50,7 @@ export type PoolContext = {
   }
   /** Trash entries that the present pruning still has to destroy. */
   readonly pruning: readonly string[]
+  /** Containers of the autostart plan that is open, in order; empty when none is. */
   readonly autostart: readonly string[]
   readonly op: Operation | null
 }
@@ -58,7 +64,7 @@ export const emptyPool = (): PoolContext => ({
   repositories: {},
   images: {},
   trash: {},
-  config: { parallelStart: 2, parallelStop: 4, attrs: {} },
+  config: { ...DEFAULT_PARALLEL, attrs: {} },
   pruning: [],
   autostart: [],
   op: null,
@@ -103,6 +109,8 @@ export function reduceEntities(c: PoolContext, fact: Seen): Partial<PoolContext>
       return { config: withPoolConfig(c.config, fact.set) }
     case 'AutostartPlanned':
       return { autostart: fact.cts }
+    case 'AutostartFinished':
+      return { autostart: [] }
     default:
       return {}
   }

@@ -150,6 +150,7 @@ export const poolMachine = createMachine({
             TrashDestroyed: entity,
             PoolConfigSet: entity,
             AutostartPlanned: entity,
+            AutostartFinished: entity,
           },
         },
       },

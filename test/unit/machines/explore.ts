@@ -172,6 +172,7 @@ export const FORMS: readonly Form[] = [
   plain({ type: 'TrashRestored', name: 'a' }),
   plain({ type: 'TrashDestroyed', name: 'a' }),
   plain({ type: 'AutostartPlanned', cts: [ulid(2)] }),
+  plain({ type: 'AutostartFinished', result: 'done', failed: [], left: [] }),
   plain({ type: 'SegmentOpened', segment: 1, previous: null }),
   plain({
     type: 'LogRecovered',

@@ -191,17 +191,17 @@ describe('uninstall', () => {
 describe('settings of a pool', () => {
   test('record what was before', () => {
     const w = world()
-    const set = { type: 'pool.set', set: { parallelStart: 8, attrs: { 'org.example:a': '1' } } } as const
+    const set = { type: 'pool.set', set: { parallelStart: 16, attrs: { 'org.example:a': '1' } } } as const
     const told = w.when(set)
     assert.deepEqual(told.lines, [
       'pool CommandAccepted pool.set',
       'pool PoolConfigSet',
       'pool OperationFinished done',
     ])
-    const old = { parallelStart: 2, attrs: { 'org.example:a': null } }
+    const old = { parallelStart: 8, attrs: { 'org.example:a': null } }
     assert.deepEqual(told.events[1]?.data, { set: set.set, old })
     assert.deepEqual(w.pool().context.config, {
-      parallelStart: 8,
+      parallelStart: 16,
       parallelStop: 4,
       attrs: { 'org.example:a': '1' },
     })

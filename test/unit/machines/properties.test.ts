@@ -48,6 +48,7 @@ const ELSEWHERE: readonly EventType[] = [
   'CtSessionOpened',
   'CtSessionEnded',
   'AutostartPlanned',
+  'AutostartFinished',
   'RepositoryDeleted',
   'RepositorySet',
   'PoolUninstallRequested',

@@ -204,6 +204,8 @@ function hostDied(w: World): void {
   w.settle()
   w.when(start('db', 'db-boot'), { actor: recovery })
   w.settle({ 'lxc.start': fail('container failed to start') })
+  w.tell('pool', { type: 'AutostartFinished', result: 'done', failed: [], left: [] })
+  w.tell('pool', { type: 'AutostartPlanned', cts: [], off: true })
 }
 
 /** Deleted, pruned, exported, uninstalled. */
