@@ -9,10 +9,12 @@
 import type { Actor } from '../events/types/actor.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
 import type { EventData, EventType } from '../events/types/events.ts'
-import { ctStream, type StreamId } from '../events/types/ids.ts'
+import { ctOfStream, ctStream, type StreamId } from '../events/types/ids.ts'
 import { actorOfEvent, type EventQuery, type LogReader } from '../events/types/query.ts'
-import type { SubjectRow, Why, WhyLink } from '../rpc/results.ts'
+import { exists } from '../machines/life.ts'
+import type { NotStarted, SubjectRow, Why, WhyLink } from '../rpc/results.ts'
 import { ask } from './ask.ts'
+import { planOf, standingOf } from './autostart.ts'
 import { type Course, courseOf } from './change.ts'
 import type { PoolView } from './view.ts'
 import { inWords } from './words.ts'
@@ -41,7 +43,43 @@ export async function why(pool: PoolView, log: LogReader, question: WhyQuestion)
     present: course.present,
     ...asked(course, value),
     links: links.map((step) => linkOf(pool, step)),
+    not_started: first?.type === 'CtLost' ? await notStarted(pool, log, first) : null,
   }
+}
+
+/** Why nothing has started a container since its host's death stopped it; null when something has. */
+async function notStarted(pool: PoolView, log: LogReader, lost: StoredEvent): Promise<NotStarted | null> {
+  const { stream, seq } = lost
+  const id = ctOfStream(stream) ?? ''
+  const [planned] = await ask(log, { types: ['AutostartPlanned'], from: seq, limit: 1 })
+  if (!planned || !exists(pool.states.ct(id))) return null
+  const plan = planOf(planned)
+  const told = (why: string): NotStarted => ({ what: `not started again: ${why}`, since: null, links: [] })
+  if (plan.off) return told(inWords(planned))
+  if (plan.cts.includes(id)) {
+    const { is, why: reason } = await standingOf(log, plan, id)
+    return is === 'started' ? null : told(reason === null ? is : `${is}: ${reason}`)
+  }
+  const set = await autostartSet(log, stream, seq)
+  if (set === 'never') return told('no autostart, and nobody ever gave it one')
+  if (set === null) return told('no autostart, from before anything that the log still tells')
+  if ((set.data as EventData<'CtConfigSet'>).set.autostart !== null)
+    return told('it could not be started when autostart was planned')
+  const links = (await chain(log, set)).map((step) => linkOf(pool, step))
+  return { ...told('no autostart'), since: set.t, links }
+}
+
+/** The last word on a container's autostart before a position; null when it is not in the log any more. */
+async function autostartSet(
+  log: LogReader,
+  stream: StreamId,
+  to: number,
+): Promise<StoredEvent | 'never' | null> {
+  const types = ['CtConfigSet', 'CtCreateRequested', 'CtUndeleteRequested'] as const
+  const told = await ask(log, { stream, types, to, reverse: true, limit: 10_000 })
+  const isWord = ({ type, data }: StoredEvent): boolean =>
+    type === 'CtConfigSet' && (data as EventData<'CtConfigSet'>).set.autostart !== undefined
+  return told.find(isWord) ?? (told.some(({ type }) => type === 'CtCreateRequested') ? 'never' : null)
 }
 
 function asked(

@@ -1,5 +1,6 @@
 /** The read-only methods of the protocol, answered from an archive; every other one is refused with one line. */
 import { autostartAnswers } from '../audit/serve/autostart.ts'
+import { bootAnswers } from '../audit/serve/boot.ts'
 import { eventAnswers } from '../audit/serve/event.ts'
 import { historyAnswers } from '../audit/serve/history.ts'
 import { stateAnswers } from '../audit/serve/states.ts'
@@ -15,6 +16,7 @@ export function archiveHandlers(archive: Archive, version: string): Handlers {
   const answers: Partial<Handlers> = {
     ...stateAnswers(archive.moments),
     ...autostartAnswers(archive.moments),
+    ...bootAnswers(archive),
     ...historyAnswers(archive),
     ...eventAnswers(archive),
     ...whyAnswers(archive),
@@ -47,7 +49,7 @@ function refuse(method: MethodName, { source }: Archive): never {
     {
       kind: 'refused',
       code: 'E_REPLAY',
-      possible: ['ls', 'show', 'history', 'event', 'op', 'diff', 'why'],
+      possible: ['ls', 'show', 'history', 'event', 'op', 'diff', 'why', 'boot report'],
     },
   )
 }

@@ -1,4 +1,5 @@
 /** A log as a file (portable.ts): its header, its pages, and what a replay says of it. */
+import type { BootReport } from './boot-rows.ts'
 import type { HealthRow, Status } from './host-rows.ts'
 
 export type ExportHeader = {
@@ -30,6 +31,8 @@ export type Incident = {
   readonly status: Status
   readonly health: readonly HealthRow[]
   readonly boots: readonly BootRow[]
+  /** What the newest boot made of the containers. */
+  readonly boot: BootReport | null
 }
 
 /** One opening of the pool by a daemon, and what its recovery found. */

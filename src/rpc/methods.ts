@@ -220,6 +220,21 @@ export const methods = {
     ...meta,
   }),
 
+  'boot.list': z.strictObject({
+    pools: pools.optional(),
+    limit: z.int().min(1).max(10_000).default(20),
+    ...meta,
+  }),
+  /** `0` is the newest boot, `-1` the one before; or the beginning of a boot id. */
+  'boot.report': z.strictObject({
+    pools: pools.optional(),
+    boot: z
+      .string()
+      .regex(/^(-?\d{1,6}|[0-9a-f-]{4,36})$/i, '0, -1, … or a boot id')
+      .default('0'),
+    ...meta,
+  }),
+
   'trash.list': z.strictObject({ pools: pools.optional(), ...at, ...meta }),
   'trash.prune': z.strictObject({ pools: pools.optional(), ...meta }),
 

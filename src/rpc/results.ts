@@ -1,6 +1,7 @@
 /** What the daemon answers: plain rows, named as the columns of `osctl` are (vpsadminos §2, §3.1). */
 
 import type { ExportHeader, ExportPage, ReplaySummary } from './archive-rows.ts'
+import type { BootListRow, BootReport } from './boot-rows.ts'
 import type { HealthRow, Status } from './host-rows.ts'
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
@@ -8,6 +9,7 @@ import type { QuarantineRow, RecoveryPlan, SegmentRow, VerifyRow } from './proof
 import type { RpcId } from './protocol.ts'
 
 export type { BootRow, ExportHeader, ExportPage, Incident, ReplaySummary } from './archive-rows.ts'
+export type { BootContainer, BootListRow, BootReport } from './boot-rows.ts'
 export type { HealthRow, Status } from './host-rows.ts'
 
 export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
@@ -184,6 +186,17 @@ export type Why = {
   /** When a value that holds no more had ended at the latest. */
   until: number | null
   links: WhyLink[]
+  /** Of one that its host's death stopped: why it was not started again; null of others. */
+  not_started: NotStarted | null
+}
+
+/** Why the boot after a host's death did not start a container. */
+export type NotStarted = {
+  /** A plain sentence. */
+  what: string
+  since: number | null
+  /** The event that made it so, and who stands behind it; empty when nobody ever did anything. */
+  links: WhyLink[]
 }
 
 export type EventRow = {
@@ -292,6 +305,8 @@ export type MethodResults = {
   'pool.import': Accepted
   'pool.export': Accepted
   'pool.set': Accepted
+  'boot.list': BootListRow[]
+  'boot.report': BootReport[]
   'pool.autostart-queue': AutostartRow[]
   'pool.autostart-trigger': Accepted
   'pool.autostart-cancel': Accepted

@@ -100,6 +100,7 @@ export const MAKERS: Makers = {
   'pool.import': { weight: 2, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'pool.autostart-trigger': { weight: 0.6, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'pool.autostart-cancel': { weight: 0.3, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
+  'boot.report': { weight: 0.5, make: () => ({}) },
   'pool.autostart-queue': { weight: 0.3, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'pool.set': {
     weight: 0.5,

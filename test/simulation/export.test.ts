@@ -95,6 +95,9 @@ describe('A log that is taken elsewhere', () => {
       ['event.list', { limit: 100 }],
       ['event.show', { position: '20' }],
       ['ct.why', { id: 'a', column: 'state' }],
+      ['boot.list', {}],
+      ['boot.report', {}],
+      ['pool.autostart-queue', { name: 'tank' }],
       ['diff', { from: { position: '30' }, to: { position: `${head}` } }],
       ['pool.list', { at: { position: '40' } }],
     ] as const)

@@ -55,6 +55,14 @@ const doubt = (world: World): { op: string } => ({
   op: [...world.daemon.pools.values()].flatMap(doubtsOf)[0] ?? '',
 })
 
+const waiting = async (world: World): Promise<void> => {
+  await created(world)
+  await world.must('ct.set', { id: 'web', set: { autostart: { priority: 1, delay: 0 } } })
+}
+const triggered = async (world: World): Promise<void> => {
+  await world.must('pool.autostart-trigger', { name: 'tank' })
+}
+
 /** Neither the unpacking nor its undoing works. */
 const cannotUndo: Plan = ({ what, phase }) =>
   phase === 'before' && ['images.unpack', 'zfs.destroy'].includes(what)
@@ -110,6 +118,15 @@ export const UNRESTFUL: readonly Verb[] = [
     begin: attached,
     ask: () => ({ session }),
   },
+  {
+    name: 'pool autostart cancel',
+    method: 'pool.autostart-cancel',
+    params: { name: 'tank' },
+    prepare: waiting,
+    begin: triggered,
+    // Where the request was not recorded, the plan is gone on with.
+    endsWell: ({ pools }) => pools['tank']?.containers['web']?.life === 'running',
+  },
   { name: 'event prune', method: 'event.prune', params: { pool: 'tank', upTo: 1 }, prepare: sealed },
   {
     name: 'op retry of an undo',
@@ -143,7 +160,7 @@ export const UNRESTFUL: readonly Verb[] = [
     params: { op: '' },
     begin: fetching,
     ask: (world) => ({ op: [...world.daemon.pools.values()].flatMap(openOf)[0] ?? '' }),
-    // That an operation was to be cancelled is not remembered over the daemon's death: then it is done.
+    // A request that was not recorded when the daemon died is not known to the next one: then it is done.
     endsWell: ({ pools }) => pools['tank']?.containers['web']?.published === true,
   },
 ]

@@ -14,6 +14,8 @@ const READ_ONLY: readonly MethodName[] = [
   'pool.list',
   'pool.show',
   'pool.autostart-queue',
+  'boot.list',
+  'boot.report',
   'ct.list',
   'ct.show',
   'ct.log',

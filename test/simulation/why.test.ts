@@ -108,6 +108,67 @@ describe('Why it is so', () => {
     await agrees(world, 'web')
   })
 
+  it('tells why nothing started it again: who took its autostart away, when, and with which command', async () => {
+    const cases: [string, (world: World) => Promise<unknown>, RegExp, boolean][] = [
+      [
+        'never',
+        async () => undefined,
+        /^not started again: no autostart, and nobody ever gave it one$/,
+        false,
+      ],
+      [
+        'taken away',
+        async (world) => {
+          await world.must('ct.set', { id: 'web', set: { autostart: { priority: 1, delay: 0 } } })
+          await world.must('ct.set', { id: 'web', set: { autostart: null }, meta: alice })
+          await world.must('ct.set', { id: 'web', set: { hostname: 'x' } })
+        },
+        /^not started again: no autostart$/,
+        true,
+      ],
+    ]
+    for (const [name, prepare, what, isLinked] of cases) {
+      const world = await web()
+      await prepare(world)
+      world.powerCut()
+      await world.boot()
+      await world.must('ct.set', { id: 'web', set: { autostart: { priority: 9, delay: 0 } } })
+      await world.settle()
+      const { not_started: not } = await why(world, 'web')
+      assert.match(not?.what ?? '', what, name)
+      assert.equal(not?.since !== null, isLinked)
+      if (isLinked) {
+        assert.match(not?.links[0]?.what ?? '', /^set autostart: \{.*\} → -$/)
+        assert.match(not?.links[1]?.what ?? '', ALICE)
+      } else assert.deepEqual(not?.links, [])
+    }
+  })
+
+  it('tells that nothing was to start, that it failed, and nothing of one that runs again', async () => {
+    const world = await web()
+    await world.must('ct.set', { id: 'web', set: { autostart: { priority: 1, delay: 0 } } })
+    world.powerCut()
+    await world.boot({ autostart: false })
+    await world.settle()
+    assert.match((await why(world, 'web')).not_started?.what ?? '', /osctl\.autostart=0 or --no-autostart/)
+    await world.must('pool.autostart-trigger', { name: 'tank' })
+    await world.settle()
+    assert.equal((await why(world, 'web')).not_started, null)
+    world.powerCut()
+    world.plan = ({ what, phase }) =>
+      what === 'lxc.start' && phase === 'before'
+        ? { do: 'error', code: 'E_FAILED', failure: 'permanent' }
+        : NOTHING
+    await world.boot()
+    await world.pass(120_000)
+    assert.match(
+      (await why(world, 'web', 'running', 'false')).links[0]?.what ?? '',
+      /^stopped: the host died$/,
+    )
+    const { not_started: not } = await why(world, 'web', 'running', 'false')
+    assert.equal(not?.what, 'not started again: failed: injected E_FAILED')
+  })
+
   it('leads from a restarted daemon that found it running to the start', async () => {
     const world = await web()
     world.kill()

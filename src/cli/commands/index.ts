@@ -1,5 +1,6 @@
 /** The whole grammar of osctl: every command there is hangs here. */
 import type { GroupSpec } from '../spec.ts'
+import { boot } from './boot.ts'
 import { ct } from './ct.ts'
 import { diff } from './diff.ts'
 import { idRange, repo, trashBin, user } from './entities.ts'
@@ -27,6 +28,7 @@ export const root: GroupSpec = {
     trashBin,
     history,
     why,
+    boot,
     event,
     diff,
     incident,

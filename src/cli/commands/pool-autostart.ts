@@ -9,7 +9,7 @@ const queue: CommandSpec = {
   name: 'queue',
   summary: 'List the containers that wait to be started, in order',
   description: [
-    'Lower priority first, then by name. One that did not start waits to be tried again, five times in all; those that are starting now are in `osctl op ls`.',
+    'Lower priority first, then by name. One that did not start waits to be tried again, five times in all; those that are starting now are in `osctl op ls`. What became of the others tells `osctl boot report`.',
     AT_NOTE,
   ],
   args: [POOL],

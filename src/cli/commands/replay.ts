@@ -122,5 +122,10 @@ function incidentFacts({ incident }: ReplaySummary, time: (ms: number) => string
       ({ entity, id, problem }) => `${entity}${id === null ? '' : ` ${id}`}: ${problem}`,
     ),
   ].map((problem): [string, string] => ['problem', problem])
-  return [...boots, ...problems]
+  const notUp = (incident.boot?.containers ?? []).filter(({ result }) => result !== 'started')
+  const stayed = notUp.map(({ id, result, problem }): [string, string] => [
+    'not up',
+    `${id}: ${result}${problem === null ? '' : `: ${problem}`}`,
+  ])
+  return [...boots, ...stayed, ...problems]
 }

@@ -14,6 +14,7 @@ const ct: CommandSpec = {
     'Prints what made it so, then the cause of that, and so on, back to the command and the person, or to the crash, the reboot or the autostart: the newest first, one line each, with its position in the log.',
     'COLUMN is one of `osctl ct show`, an attribute vendor:key, or running; without it, state. With =VALUE the last time that it had this value is told, be it now or earlier.',
     'A container that is gone is found by its old id.',
+    'Of one that stopped with its host it is also told why it was not started again: who took its autostart away, or that nobody ever gave it any.',
   ],
   args: [
     { name: 'id', words: 'ct' },
@@ -44,7 +45,13 @@ const ct: CommandSpec = {
 
 function print({ io, globals }: Invocation, answer: Why): void {
   io.out(`${harmless(heading(answer))}\n`)
-  io.out(renderColumns(columns, answer.links, { header: false, exact: globals.flag('parsable') }))
+  const exact = globals.flag('parsable')
+  io.out(renderColumns(columns, answer.links, { header: false, exact }))
+  const { not_started: not } = answer
+  if (!not) return
+  const since = not.since === null ? '' : `, since ${formatTime(not.since)}, because, the newest first`
+  io.out(`${harmless(`${not.what}${since}`)}${not.links.length > 0 ? ':' : ''}\n`)
+  if (not.links.length > 0) io.out(renderColumns(columns, not.links, { header: false, exact }))
 }
 
 function heading({ pool, ctid, column, value, present, since, until, links }: Why): string {

@@ -2,6 +2,7 @@
  * Handlers of `event export` and `incident`: a log in pages of lines (src/rpc/portable.ts), so that neither end ever
  * holds it whole, and the loop is not held for longer than a page.
  */
+import { bootReport } from '../../audit/boot-report.ts'
 import { boots } from '../../audit/boots.ts'
 import { subjects } from '../../audit/subjects.ts'
 import { NO_HASH } from '../../events/log/chain.ts'
@@ -85,6 +86,7 @@ async function incidentOf(daemon: Daemon, pool: Pool, pid: number, since: number
     status: statusOf(daemon, pid),
     health: await healthOf(daemon, [pool.name]),
     boots: await boots(pool.name, pool.log, BOOTS),
+    boot: await bootReport(pool, pool.log, '0'),
   }
 }
 

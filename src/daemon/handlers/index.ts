@@ -1,6 +1,7 @@
 /** Every method of the protocol and its handler. A method without one does not compile. */
 
 import { autostartAnswers } from '../../audit/serve/autostart.ts'
+import { bootAnswers } from '../../audit/serve/boot.ts'
 import { eventAnswers } from '../../audit/serve/event.ts'
 import { historyAnswers } from '../../audit/serve/history.ts'
 import { stateAnswers } from '../../audit/serve/states.ts'
@@ -28,6 +29,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...hostHandlers(daemon, pid),
     ...poolHandlers(daemon),
     ...autostartAnswers(daemon.past),
+    ...bootAnswers(daemon),
     ...entityHandlers(daemon),
     ...ctHandlers(daemon),
     ...sessionHandlers(daemon),

@@ -15,6 +15,7 @@ pool import tank | pool import -a | pool import --all --no-autostart | pool impo
 pool export tank | pool export -f tank | pool export --force --no-stop-containers --no-unregister-users -m bye --if-imported tank
 pool install tank | pool install --dataset tank/osctl tank | pool uninstall tank | pool uninstall --yes tank
 pool set parallel-start tank 4 | pool set parallel-stop tank 4 | pool unset parallel-start tank | pool unset parallel-stop tank
+boot ls | boot ls tank | boot report | boot report --boot -1 tank | boot report --boot=0badcafe -o id,result -H | boot report -L
 pool autostart queue tank | pool autostart queue -H -o id tank | pool autostart queue -L | pool autostart trigger tank | pool autostart cancel tank
 pool set attr tank org.x:y value | pool unset attr tank org.x:y
 id-range ls | id-ranges ls | id-range list default -o all
