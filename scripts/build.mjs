@@ -132,16 +132,20 @@ function git(root, ...args) {
   return status === 0 ? stdout.trim() : null
 }
 
-/** What is baked in. `OSCTL_COMMIT` names the commit where there is no git repository. */
+/**
+ * What is baked in. `OSCTL_COMMIT` names the commit where there is no git repository. `OSCTL_NEXT_FORMAT` is one more
+ * format of logs, as JSON (src/events/types/formats.ts): a build that rehearses an upgrade, never one for a host.
+ */
 function identity(root) {
   const { version } = JSON.parse(fs.readFileSync(join(root, 'package.json'), 'utf8'))
   const commit =
     process.env['OSCTL_COMMIT'] ?? git(root, 'describe', '--always', '--dirty', '--exclude=*') ?? 'unknown'
   const seconds = Number(process.env['SOURCE_DATE_EPOCH'] ?? git(root, 'log', '-1', '--format=%ct') ?? 0)
-  return { version, commit, seconds }
+  const nextFormat = process.env['OSCTL_NEXT_FORMAT']
+  return { version, commit, seconds, formats: nextFormat ? { __NEXT_FORMAT__: nextFormat } : {} }
 }
 
-async function bundle(root, out, name, entry, workers, { version, commit }) {
+async function bundle(root, out, name, entry, workers, { version, commit, formats }) {
   const result = await esbuild.build({
     ...OPTIONS,
     ...styleOf(name),
@@ -156,6 +160,7 @@ async function bundle(root, out, name, entry, workers, { version, commit }) {
       'import.meta.filename': '__filename',
       __VERSION__: JSON.stringify(version),
       __COMMIT__: JSON.stringify(commit),
+      ...formats,
     },
     plugins: [nativeModules, englishOnly, urlsIntoDist(root, resolve(root, entry), workers)],
   })

@@ -2,6 +2,8 @@
  * What `ls` and `show` answer, from pools at a moment: live ones, as they were, or out of a file. One place makes them,
  * so that an answer about the past is the one that was given then.
  */
+import type { EventData } from '../events/types/events.ts'
+import type { LogReader } from '../events/types/query.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { ctIdOf, ctidOf } from '../machines/fold.ts'
 import { RpcError } from '../rpc/errors.ts'
@@ -56,10 +58,21 @@ export function findCt<P extends PoolView>(pools: readonly P[], target: string):
   throw new RpcError('container not found', { kind: 'not-found', code: 'E_CT_NOT_FOUND' })
 }
 
-/** What can be told of a pool's measures when nobody can measure: where its log ended. */
-export function unmeasured({ log }: PoolMoment): PoolMeasures {
+/** What can be told of a pool's measures when nobody can measure: where its log ended, and its format then. */
+export async function unmeasured({ log }: PoolMoment): Promise<PoolMeasures> {
   const { seq, hash } = log.head()
-  return { log: null, log_head: `${seq}:${hash.slice(0, 16)}`, health: null, problem: null }
+  const head = `${seq}:${hash.slice(0, 16)}`
+  return { log: null, log_head: head, format: await formatAt(log, seq), health: null, problem: null }
+}
+
+/** As the segment's first event says; null where that is not at hand. */
+async function formatAt(log: LogReader, seq: number): Promise<number | null> {
+  const place = await log.placeOf(seq)
+  if (!place) return null
+  const { events } = await log.read({ from: place.segmentFirst, to: place.segmentFirst, limit: 1 })
+  const [first] = events
+  if (first?.type !== 'SegmentOpened') return null
+  return (first.data as EventData<'SegmentOpened'>).format?.number ?? 1
 }
 
 export const onlyNamed = <T extends { name: string }>(

@@ -68,13 +68,13 @@ export function ctRow(pool: PoolView, ct: CtState): CtRow {
 }
 
 /** What is measured of a pool, by whoever can. */
-export type PoolMeasures = Pick<PoolRow, 'log' | 'log_head' | 'health' | 'problem'>
+export type PoolMeasures = Pick<PoolRow, 'log' | 'log_head' | 'format' | 'health' | 'problem'>
 
 export function poolRow(pool: PoolView, measures: PoolMeasures): PoolRow {
   const state = pool.states.pool()
   const { users, config } = state.context
   const cts = [...pool.states.cts()]
-  const { log, log_head, health, problem } = measures
+  const { log, log_head, format, health, problem } = measures
   return {
     name: pool.name,
     guid: pool.guid ?? '',
@@ -88,6 +88,7 @@ export function poolRow(pool: PoolView, measures: PoolMeasures): PoolRow {
     parallel_stop: config.parallelStop,
     log,
     log_head,
+    format,
     health,
     problem,
     attrs: config.attrs,

@@ -344,6 +344,9 @@ export class Daemon {
     })
   }
 
+  /** As `#alone`, for work that is not done here. */
+  sole = <T>(name: string, work: () => Promise<T>): Promise<T> => this.#alone(name, work)
+
   #publishNames(): void {
     this.ports.publishNames(namesOf([...this.pools.values()]))
   }

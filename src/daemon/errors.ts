@@ -20,6 +20,13 @@ export const notFound = (code: string, message: string): CallError =>
   new CallError('not-found', code, message)
 export const refused = (code: string, message: string): CallError => new CallError('refused', code, message)
 
+/** What was asked for needs events that the pool's log cannot hold yet. */
+export const needsUpgrade = (has: number, wants: number): CallError =>
+  refused(
+    'E_POOL_FORMAT',
+    `the pool has format ${has}, and this needs format ${wants} (osctl pool upgrade tells what that means)`,
+  )
+
 /** The pool's log takes no changes now; the reason is what the caller is told. */
 export class Unavailable extends Error {
   constructor(why: string) {

@@ -6,8 +6,9 @@
 import { HostError } from '../effects/host.ts'
 import { LogError, type LogStore } from '../events/log/store.ts'
 import { eventVersions, type Fact } from '../events/types/events.ts'
+import { newest } from '../events/types/formats.ts'
 import { RpcError } from '../rpc/errors.ts'
-import type { DaemonPorts } from './ports.ts'
+import { type DaemonPorts, formatsOf } from './ports.ts'
 import { sessionOpened } from './session.ts'
 
 export class HostLog {
@@ -23,12 +24,17 @@ export class HostLog {
     const { host, version, logger } = this.#ports
     try {
       const store = await this.#ports.openHostLog()
-      await store.open()
-      this.#store = store
+      const { readOnly } = await store.open()
+      if (readOnly === null) this.#store = store
+      // That of a newer osctld, which ran since the boot.
+      else {
+        await store.close()
+        logger.warn({ why: readOnly }, 'the host log takes no events until the next boot; they are only here')
+      }
     } catch (error) {
       logger.error({ error: String(error) }, 'the host log cannot be opened; what belongs there is only here')
     }
-    await this.note(sessionOpened(host, version, null))
+    await this.note(sessionOpened(host, version, null, newest(formatsOf(this.#ports)).number))
   }
 
   async note(fact: Fact): Promise<void> {

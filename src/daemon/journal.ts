@@ -12,18 +12,20 @@
  */
 
 import type { Checkpoint } from '../audit/past.ts'
-import type { LogStore, OpenedLog, ReadQuery } from '../events/log/store.ts'
+import type { LogStore, LogUpgrade, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
-import type { Head, NewEvent, StoredEvent } from '../events/types/envelope.ts'
+import { EMPTY_HEAD, type Head, type NewEvent, type StoredEvent } from '../events/types/envelope.ts'
 import type { Fact } from '../events/types/events.ts'
+import { FORMATS, type Formats } from '../events/types/formats.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import { type Advanced, advance, type Draft, type Minting } from '../machines/advance.ts'
-import type { Baseline } from '../machines/baseline.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
 import { type AnyState, Fold, States } from '../machines/fold.ts'
 import { baselinesOf } from './baselines.ts'
 import { isNotThere, Unavailable } from './errors.ts'
 import { Flights } from './flights.ts'
+import { LogFormat } from './log-format.ts'
+import { replay, seated } from './replay.ts'
 import { Stalls } from './stalls.ts'
 
 export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }
@@ -42,6 +44,8 @@ const SUSPENDED = 'suspended: its disk does not answer, a commit is pending for 
 
 export class Journal {
   readonly store: LogStore
+  /** What it holds may be no newer. */
+  readonly format: LogFormat
   readonly #mint: Minting
   #fold = new Fold()
   #speculative = new States()
@@ -52,15 +56,17 @@ export class Journal {
   #suspended = false
   #distrusted: string | null = null
   #committed: Head | null = null
+  #seen: Head = EMPTY_HEAD
   /** Head that was committed and is not in the log any more. */
   lost: Head | null = null
   readonly stalls = new Stalls()
   #session = 0
   readonly #listeners = new Set<JournalListener>()
 
-  constructor(store: LogStore, mint: Minting) {
+  constructor(store: LogStore, mint: Minting, formats: Formats = FORMATS) {
     this.store = store
     this.#mint = mint
+    this.format = new LogFormat(formats)
     this.#flights = new Flights(() => mint.mono())
   }
 
@@ -97,8 +103,14 @@ export class Journal {
   /** Set by the pool: told the head that was lost. */
   onLost: (head: Head) => void = () => {}
 
+  /** Where the log ends; while it is opened again, or cannot be, where it ended last. */
   head(): Head {
-    return this.store.head()
+    try {
+      this.#seen = this.store.head()
+    } catch (error) {
+      if (!(error instanceof LogError) || error.code !== 'E_LOG_CLOSED') throw error
+    }
+    return this.#seen
   }
 
   listen(listener: JournalListener): () => void {
@@ -112,11 +124,13 @@ export class Journal {
    */
   async open(load: (head: Head) => Promise<Checkpoint | null> = async () => null): Promise<OpenedLog> {
     const opened = await this.store.open()
+    this.format.found(opened.format)
     const snapshot = await load(opened.head)
     // States from before the segment are of no use: its baselines are newer.
-    const from = snapshot && snapshot.seq >= opened.replayFrom ? this.#seat(snapshot) : null
-    this.#snapshot = from === null ? null : snapshot
-    await this.#replay(from ?? opened.replayFrom, opened.head.seq)
+    const fold = snapshot && snapshot.seq >= opened.replayFrom ? seated(snapshot) : null
+    this.#snapshot = fold && snapshot
+    if (fold) this.#fold = fold
+    await replay(this.store, this.#fold, fold ? fold.seq + 1 : opened.replayFrom, opened.head.seq)
     for (const [stream, ver] of opened.streams) this.#fold.versions.set(stream, ver)
     this.replayFrom = opened.replayFrom
     this.#relay()
@@ -133,33 +147,6 @@ export class Journal {
     const snapshot = this.#snapshot
     this.#snapshot = null
     return snapshot && { snapshot, replayFrom: this.replayFrom }
-  }
-
-  #seat(cached: Checkpoint): number | null {
-    try {
-      for (const { stream, ver, state } of cached.states) {
-        this.#fold.seat(stream, JSON.parse(state) as Baseline)
-        this.#fold.versions.set(stream, ver)
-      }
-      this.#fold.seq = cached.seq
-      return cached.seq + 1
-    } catch {
-      this.#fold = new Fold()
-      return null
-    }
-  }
-
-  async #replay(from: number, to: number): Promise<void> {
-    let next: number | null = from
-    while (next !== null && next <= to) {
-      const slice: Awaited<ReturnType<LogStore['read']>> = await this.store.read({
-        from: next,
-        to,
-        limit: 2000,
-      })
-      for (const event of slice.events) this.#fold.apply(event)
-      next = slice.next
-    }
   }
 
   /** Lays the speculative layer anew on the committed one. */
@@ -186,7 +173,8 @@ export class Journal {
    * `propose` runs at once and synchronously, on the speculative states; null means that there is nothing
    * to append. A batch that is not in the log because one before it failed, or because its COMMIT did, is
    * proposed anew on what is there now.
-   * @throws Unavailable, LogError E_LOG_DUPLICATE (the key is known), E_LOG_FULL; IllegalFact is a bug
+   * @throws Unavailable, LogError E_LOG_DUPLICATE (the key is known), E_LOG_FULL; CallError E_POOL_FORMAT (a fact
+   * is newer than the log's format); IllegalFact is a bug
    */
   async submit<X>(
     propose: (view: DecideView) => Proposal<X>,
@@ -210,6 +198,7 @@ export class Journal {
     const { drafts, extra } = propose(this.#speculative)
     if (drafts.length === 0) return { committed: null, extra }
     const advanced = advance(this.#speculative, drafts, this.#mint)
+    this.format.refuseNewer(advanced.events)
     return { committed: await this.#append(advanced), extra }
   }
 
@@ -321,6 +310,7 @@ export class Journal {
     try {
       await this.store.close()
       const opened = await this.store.open()
+      this.format.found(opened.format)
       this.#unavailable = opened.readOnly
       this.#mustReopen = false
       if (this.#committed && opened.head.seq < this.#committed.seq) this.#lose(this.#committed, opened.head)
@@ -339,7 +329,7 @@ export class Journal {
 
   async #catchUp(): Promise<void> {
     const { seq } = this.store.head()
-    if (seq > this.#fold.seq) await this.#replay(this.#fold.seq + 1, seq)
+    if (seq > this.#fold.seq) await replay(this.store, this.#fold, this.#fold.seq + 1, seq)
   }
 
   read(query: ReadQuery): ReturnType<LogStore['read']> {
@@ -353,9 +343,10 @@ export class Journal {
    *
    * Decisions wait meanwhile, so that the baselines hold all that was decided. What is on its way is waited for, but
    * not longer than `patience`: a disk that hangs must not make every command wait in silence.
+   * @param upgrade  the next segment is of another format, and these events of the log itself say so
    * @throws LogError E_LOG_CONFLICT when something is on its way still, one has failed, or a seal is under way
    */
-  async seal(patience: () => Promise<void>): Promise<void> {
+  async seal(patience: () => Promise<void>, upgrade?: LogUpgrade): Promise<void> {
     if (this.#held !== null) throw new LogError('E_LOG_CONFLICT', 'the segment is being sealed')
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#held = promise
@@ -364,26 +355,39 @@ export class Journal {
       if (this.#flights.size > 0 || this.#poisoned) {
         throw new LogError('E_LOG_CONFLICT', 'commits are on their way, or one has failed')
       }
-      await this.#sealNow(baselinesOf(this.#fold, this.#mint))
+      await this.#sealNow(baselinesOf(this.#fold, this.#mint), upgrade)
     } finally {
       this.#held = null
       resolve()
     }
   }
 
-  async #sealNow(baselines: readonly NewEvent[]): Promise<void> {
+  async #sealNow(baselines: readonly NewEvent[], upgrade: LogUpgrade | undefined): Promise<void> {
     const expected = Object.fromEntries(
       baselines.map(({ stream }) => [stream, this.#versions.get(stream) ?? 0]),
     )
     for (const { stream } of baselines) this.#versions.set(stream, (this.#versions.get(stream) ?? 0) + 1)
     this.#poisoned = true
-    const done = this.store.seal(baselines, expected)
+    const done = this.store.seal(baselines, expected, upgrade)
     const landed = this.#flights.add(done)
     try {
-      await done
+      const { head } = await done
+      if (upgrade) await this.#upgraded(head, upgrade)
+    } catch (error) {
+      if (error instanceof LogError && error.code === 'E_LOG_UNKNOWN') this.#mustReopen = true
+      throw error
     } finally {
       landed()
     }
+  }
+
+  /** Whoever listens hears of the upgrade as of any commit. It stands behind the baselines. */
+  async #upgraded(head: Head, { to, events }: LogUpgrade): Promise<void> {
+    this.format.upgraded(to)
+    await this.#catchUp()
+    const from = head.seq - events.length + 1
+    const { events: stored } = await this.store.read({ from, to: head.seq, limit: events.length })
+    this.#tell({ first: from, stored, events, states: new Map(), requested: [], finished: [] })
   }
 
   async close(): Promise<void> {

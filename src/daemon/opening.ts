@@ -7,7 +7,7 @@ import { type Broken, brokenText, worst } from '../audit/anchors.ts'
 import type { OpenedLog } from '../events/log/store.ts'
 import { Anchors } from './anchors.ts'
 import { Journal } from './journal.ts'
-import { type DaemonPorts, mintOf, type StateCache } from './ports.ts'
+import { type DaemonPorts, formatsOf, mintOf, type StateCache } from './ports.ts'
 
 export type OpenPoolLog = {
   readonly journal: Journal
@@ -27,7 +27,7 @@ export async function openJournal(
   create: boolean,
 ): Promise<OpenPoolLog> {
   const store = await ports.openPoolLog(pool, dataset, { create })
-  const journal = new Journal(store, mintOf(ports))
+  const journal = new Journal(store, mintOf(ports), formatsOf(ports))
   const cache = await ports.openCache(pool, dataset).catch(() => null)
   const opened = await journal
     .open(async (head) => (cache ? await cache.load(head.seq) : null))

@@ -129,7 +129,7 @@ export class Pool {
   /** Appends the session's constants and `PoolOpened`; recovery follows in `ready`. */
   async begin(): Promise<void> {
     const { host, version } = this.#ports
-    await this.journal.note('log', sessionOpened(host, version, this))
+    await this.journal.note('log', sessionOpened(host, version, this, this.journal.format.number))
   }
 
   /** Opens the pool for commands and settles what was left open. An operation that was open goes first. */

@@ -8,6 +8,7 @@ import type { EffectTable } from '../effects/effect.ts'
 import type { Host } from '../effects/host.ts'
 import type { Rehearsal, Stage } from '../effects/rehearsal.ts'
 import type { LogStore } from '../events/log/store.ts'
+import { FORMATS, type Formats } from '../events/types/formats.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { Minting } from '../machines/advance.ts'
 
@@ -59,6 +60,8 @@ export type DaemonPorts = {
   /** Keeps the files that shell completion reads; a no-op where there is none. */
   publishNames(names: Readonly<Record<'ct' | 'pool' | 'repo' | 'user', readonly string[]>>): void
   readonly version: string
+  /** Formats of logs that this osctld knows; default FORMATS. The stores are opened with the same. */
+  readonly formats?: Formats
   /** Events after which a segment is sealed; default SEGMENT_EVENTS. */
   readonly segmentEvents?: number
 }
@@ -68,3 +71,5 @@ export const mintOf = (ports: Pick<DaemonPorts, 'clock' | 'ids'>): Minting => ({
   wall: () => ports.clock.wall(),
   mono: () => ports.clock.mono(),
 })
+
+export const formatsOf = ({ formats = FORMATS }: Pick<DaemonPorts, 'formats'>): Formats => formats

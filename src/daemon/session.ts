@@ -15,6 +15,7 @@ export const sessionOpened = (
   host: Pick<Host, 'bootId' | 'hostName' | 'hostId' | 'simulated'>,
   version: string,
   pool: { readonly name: string; readonly guid: string | null } | null,
+  format: number,
 ): Fact => ({
   type: 'SessionOpened',
   bootId: host.bootId(),
@@ -24,7 +25,7 @@ export const sessionOpened = (
   poolGuid: pool?.guid ?? null,
   code: version,
   machines: MACHINES_VERSION,
-  format: 1,
+  format,
   simulated: host.simulated,
 })
 

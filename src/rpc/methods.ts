@@ -113,6 +113,10 @@ export const methods = {
     ...meta,
   }),
 
+  'pool.formats': z.strictObject({ pools: pools.optional(), ...meta }),
+  /** To the newest format that this osctld knows; it cannot be undone. */
+  'pool.upgrade': z.strictObject({ name: poolNameSchema, ...meta }),
+
   'ct.list': z.strictObject({
     ids: z.array(target).optional(),
     pools: pools.optional(),

@@ -33,6 +33,24 @@ export type SegmentRow = {
   head: string
 }
 
+/** The format of a pool's log, and what an upgrade would bring. */
+export type FormatRow = {
+  pool: string
+  format: number
+  /** Newest that this osctld knows. */
+  newest: number
+  /** The first osctld that can write the pool as it is; null when the log does not say. */
+  needs: string | null
+  /** What it would be upgraded to; null when there is nothing to upgrade. */
+  upgrade: number | null
+  /** The first osctld that could write it then. */
+  would_need: string | null
+  /** Of each format that it would get; null when there is nothing to upgrade. */
+  brings: string | null
+  /** Why it cannot be written now. */
+  problem: string | null
+}
+
 /** What going on with a log that cannot be trusted would give up. */
 export type RecoveryPlan = {
   pool: string

@@ -5,7 +5,7 @@ import type { BootListRow, BootReport } from './boot-rows.ts'
 import type { HealthRow, Status } from './host-rows.ts'
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
-import type { QuarantineRow, RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
+import type { FormatRow, QuarantineRow, RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
 import type { RpcId } from './protocol.ts'
 
 export type { BootRow, ExportHeader, ExportPage, Incident, ReplaySummary } from './archive-rows.ts'
@@ -65,6 +65,8 @@ export type PoolRow = {
   /** ok, suspended, read-only, degraded; measured, so null of the past */
   log: string | null
   log_head: string
+  /** Of the log; null where only a part of that is at hand. */
+  format: number | null
   /** Measured, so null of the past. */
   health: string | null
   problem: string | null
@@ -310,6 +312,8 @@ export type MethodResults = {
   'pool.autostart-queue': AutostartRow[]
   'pool.autostart-trigger': Accepted
   'pool.autostart-cancel': Accepted
+  'pool.formats': FormatRow[]
+  'pool.upgrade': Accepted
   /** With `columns`, rows of those alone. */
   'ct.list': Partial<CtRow>[]
   'ct.show': CtRow

@@ -102,6 +102,8 @@ export const MAKERS: Makers = {
   'pool.autostart-cancel': { weight: 0.3, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'boot.report': { weight: 0.5, make: () => ({}) },
   'pool.autostart-queue': { weight: 0.3, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
+  // Pools are made by a release that knew one format; the daemons after the first crash know two.
+  'pool.upgrade': { weight: 0.4, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'pool.set': {
     weight: 0.5,
     make: (chance, { pools }) => ({ name: chance.pick(pools), set: { parallelStart: 1 + chance.below(4) } }),

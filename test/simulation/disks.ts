@@ -108,7 +108,7 @@ export class Disks {
 function copyOf(disk: MemoryDisk): MemoryDisk {
   const copy = new MemoryDisk()
   copy.segments = disk.segments.map(
-    ({ number, first, previous, rows }) => new MemorySegment(number, first, previous, rows),
+    ({ number, first, previous, rows, format }) => new MemorySegment(number, first, previous, rows, format),
   )
   return copy
 }

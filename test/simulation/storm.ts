@@ -9,6 +9,7 @@
  */
 import { type Action, type Boundary, NOTHING } from './boundary.ts'
 import { type Command, CTS, command, type Scope } from './commands.ts'
+import { TWO } from './formats.ts'
 import { problems } from './invariants.ts'
 import { Memory } from './memory.ts'
 import { doubtsOf, openOf } from './operations.ts'
@@ -61,6 +62,7 @@ class Weather {
     if (this.#chance.chance(0.3)) machine.addZpool('deep')
     await this.#world.boot()
     for (const name of Object.keys(machine.state.zpools)) await this.#world.must('pool.install', { name })
+    this.#world.formats = TWO
   }
 
   get #scope(): Scope {

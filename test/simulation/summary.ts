@@ -6,7 +6,9 @@ import { lifeOf } from '../../src/machines/life.ts'
 import type { World } from './world.ts'
 
 export type Summary = {
-  readonly pools: Readonly<Record<string, { containers: Record<string, CtSummary>; trash: string[] }>>
+  readonly pools: Readonly<
+    Record<string, { containers: Record<string, CtSummary>; trash: string[]; format: number }>
+  >
 }
 type CtSummary = {
   life: string
@@ -23,7 +25,7 @@ function summaryOf(world: World, pool: Pool): Summary['pools'][string] {
   const containers: Record<string, CtSummary> = {}
   for (const ct of states.cts()) containers[ct.context.identity?.ctid ?? ''] = container(world, pool, ct)
   const trash = sorted(Object.values(states.pool().context.trash).map(({ ctid }) => ctid))
-  return { containers, trash }
+  return { containers, trash, format: pool.journal.format.number }
 }
 
 function container(world: World, pool: Pool, ct: CtState): CtSummary {

@@ -16,6 +16,7 @@ const READ_ONLY: readonly MethodName[] = [
   'pool.autostart-queue',
   'boot.list',
   'boot.report',
+  'pool.formats',
   'ct.list',
   'ct.show',
   'ct.log',

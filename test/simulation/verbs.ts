@@ -2,6 +2,7 @@
 import { archiveSchema } from '../../src/effects/simulated/state.ts'
 import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
 import type { Plan } from './boundary.ts'
+import { TWO } from './formats.ts'
 import type { Summary } from './summary.ts'
 import { World, type WorldCopy } from './world.ts'
 
@@ -196,6 +197,15 @@ export const OTHERS: readonly Verb[] = [
   },
   { name: 'pool export -f', method: 'pool.export', params: { name: 'tank', force: true }, closes: true },
   { name: 'repo add', method: 'repo.add', params: { name: 'mine', url: '/usr/images' } },
+  {
+    name: 'pool upgrade',
+    method: 'pool.upgrade',
+    params: { name: 'tank' },
+    // The next daemon is of the next release.
+    prepare: async (world) => {
+      world.formats = TWO
+    },
+  },
 ]
 
 export const VERBS: readonly Verb[] = [...CREATIONS, ...RUNS, ...DELETIONS, ...RESTORATIONS, ...OTHERS]

@@ -28,6 +28,7 @@ import type { MachineState } from '../../src/effects/simulated/state.ts'
 import { effects } from '../../src/effects/table.ts'
 import { MemoryLog } from '../../src/events/log/memory.ts'
 import type { LogStore } from '../../src/events/log/store.ts'
+import { FORMATS, type Formats } from '../../src/events/types/formats.ts'
 import { dispatch, type Handlers } from '../../src/rpc/dispatch.ts'
 import { RpcError, type RpcErrorData } from '../../src/rpc/errors.ts'
 import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
@@ -63,11 +64,18 @@ export type WorldOptions = {
   hands?: (host: SimulatedHost) => Host
   /** Seal a segment after so many events. */
   segmentEvents?: number
+  /** What the daemons know, until `formats` is set anew. */
+  formats?: Formats
   /** Go on from what another world left on its machine and disks. */
   from?: WorldCopy
 }
 
-export type WorldCopy = { readonly now: number; readonly machine: MachineState; readonly disks: DisksCopy }
+export type WorldCopy = {
+  readonly now: number
+  readonly machine: MachineState
+  readonly disks: DisksCopy
+  readonly formats: Formats
+}
 
 const EPOCH_MS = Date.UTC(2026, 0, 5)
 /** A monitor that died in a reboot is noticed within ten seconds. */
@@ -82,6 +90,8 @@ export class World {
   readonly machine: SimulatedMachine
   readonly disks: Disks
   plan: Plan = noPlan
+  /** Formats of logs that the next daemon knows. */
+  formats: Formats
   /** Boundaries met so far. */
   met = 0
   /** Every boundary, when somebody collects them. */
@@ -101,6 +111,7 @@ export class World {
 
   constructor(options: WorldOptions) {
     const { seed, scrambled = false, caching = false, hands = (host) => host, from, segmentEvents } = options
+    this.formats = options.formats ?? from?.formats ?? FORMATS
     this.seed = seed
     this.chance = new Random(seed)
     this.time = new VirtualTime(from?.now ?? EPOCH_MS, scrambled ? this.chance.fork() : null)
@@ -127,7 +138,8 @@ export class World {
   /** What outlives the daemon, which must be dead. */
   copy(): WorldCopy {
     if (this.#running) throw new Error('a daemon runs')
-    return { now: this.time.now, machine: structuredClone(this.machine.state), disks: this.disks.copy() }
+    const { machine, disks, time, formats } = this
+    return { now: time.now, machine: structuredClone(machine.state), disks: disks.copy(), formats }
   }
 
   get daemon(): Daemon {
@@ -213,12 +225,14 @@ export class World {
   }
 
   #ports(life: Life, host: Host): DaemonPorts {
+    const { formats } = this
     const stamp = () => ({ id: this.#ids.ulid(), t: this.time.now, m: this.#mono() })
     const pause = () => this.time.turn(life)
     const logOf = (disk: ReturnType<Disks['of']>, create: boolean): LogStore =>
-      new MemoryLog({ disk, stamp, pause, create })
+      new MemoryLog({ disk, stamp, pause, create, formats })
     return {
       host,
+      formats,
       effects,
       rehearse: (stage) => rehearsalOf(host, stage),
       clock: {

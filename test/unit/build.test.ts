@@ -128,6 +128,29 @@ test('a URL of a file that dist/ does not have stops the build, and leaves no ha
   )
 })
 
+test('a build can be given one more format of logs: it knows two', async () => {
+  const format = { number: 2, since: '9.9.0', brings: 'a rehearsal', events: {} }
+  const text = `import { FORMATS } from '${join(ROOT, 'src/events/types/formats.ts')}'
+console.log(JSON.stringify(FORMATS.map(({ number, since }) => [number, since])))`
+  const tree = treeOf({ 'bin/trial.ts': text })
+  const known = async (): Promise<unknown> => {
+    await build({ root: tree, entries: { trial: 'bin/trial.ts' } })
+    return JSON.parse(
+      spawnSync(process.execPath, [join(tree, 'dist/trial.cjs')], { encoding: 'utf8' }).stdout,
+    )
+  }
+  assert.deepEqual(await known(), [[1, '0.1.0']])
+  process.env['OSCTL_NEXT_FORMAT'] = JSON.stringify(format)
+  try {
+    assert.deepEqual(await known(), [
+      [1, '0.1.0'],
+      [2, '9.9.0'],
+    ])
+  } finally {
+    delete process.env['OSCTL_NEXT_FORMAT']
+  }
+})
+
 const hasCli = existsSync(join(ROOT, 'bin/osctl.ts'))
 
 test('osctl is thin: no schemas, no machines, no native module', {

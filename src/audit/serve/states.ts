@@ -28,11 +28,13 @@ export function stateAnswers<P extends PoolMoment>(moments: Moments<P>): Answers
       const { pool, ct } = findCt(await moments.pools(undefined, at), id)
       return ctRow(pool, ct)
     },
-    'pool.list': async ({ names, at }) =>
-      (await moments.pools(names, at)).map((pool) => poolRow(pool, unmeasured(pool))),
+    'pool.list': async ({ names, at }) => {
+      const found = await moments.pools(names, at)
+      return await Promise.all(found.map(async (pool) => poolRow(pool, await unmeasured(pool))))
+    },
     'pool.show': async ({ name, at }) => {
       const [pool] = await moments.pools([name], at)
-      if (pool) return poolRow(pool, unmeasured(pool))
+      if (pool) return poolRow(pool, await unmeasured(pool))
       throw notFound('E_POOL_NOT_FOUND', `pool ${name} had no log at that time`)
     },
     'user.list': async ({ names, pools, at }) =>

@@ -6,6 +6,7 @@ import type { ArgumentSpec, CommandSpec, GroupSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
 import { attributeCommands, integerArgument } from './attributes.ts'
 import { poolAutostart } from './pool-autostart.ts'
+import { poolUpgrade } from './pool-upgrade.ts'
 
 const POOL: ArgumentSpec = { name: 'pool', words: 'pool' }
 const MAX_PARALLEL = 1000
@@ -23,6 +24,7 @@ const columns: TableSpec['columns'] = [
   { name: 'health', help: "the zpool's" },
   { name: 'log', help: "the event log's: ok, suspended, read-only, degraded" },
   { name: 'log_head', help: 'its last event, and the beginning of its hash' },
+  { name: 'format', right: true, help: "the log's, see `pool upgrade`" },
   { name: 'guid' },
   { name: 'problem' },
 ]
@@ -218,6 +220,7 @@ export const pool: GroupSpec = {
     importPool,
     exportPool,
     poolAutostart,
+    poolUpgrade,
     { name: 'set', summary: 'Set a property of a pool', commands: [...setParallel, attributes.set] },
     {
       name: 'unset',

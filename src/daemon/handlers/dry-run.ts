@@ -19,6 +19,7 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'pool.set': true,
   'pool.autostart-trigger': true,
   'pool.autostart-cancel': true,
+  'pool.upgrade': true,
   'ct.new': true,
   'ct.import': true,
   'ct.delete': true,

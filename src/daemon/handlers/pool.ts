@@ -273,6 +273,7 @@ async function measured(pool: Pool): Promise<PoolRow> {
   return poolRow(pool, {
     log: logWord(unavailable, unsafe),
     log_head: `${head.seq}:${head.hash.slice(0, 16)}`,
+    format: pool.journal.format.number,
     health: facts?.health ?? 'unknown',
     problem: unavailable ?? unsafe,
   })

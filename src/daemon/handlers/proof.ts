@@ -1,4 +1,4 @@
-/** Handlers of `event verify` and `event recover`: is the log whole, the one that was kept elsewhere, and if not? */
+/** Handlers about logs as a whole: are they whole, the ones that were kept elsewhere, and if not? Of which format? */
 import { type Anchor, type Broken, brokenText, firstBad, worst } from '../../audit/anchors.ts'
 import type { Damage, VerifyReport } from '../../events/log/store.ts'
 import type { KeptHead } from '../../rpc/heads.ts'
@@ -10,9 +10,12 @@ import { recoveryPlan } from '../log-recovery.ts'
 import type { Pool } from '../pool.ts'
 import { quarantineRows, retryQuarantined } from '../quarantine.ts'
 import { prune, segmentRows, wouldPrune } from '../segments.ts'
+import { formatRow, upgrade } from '../upgrade.ts'
 import { asked, type HandlersOf, poolsOf, refuseWhileStopping, waiting } from './context.ts'
 
 type ProofMethods =
+  | 'pool.formats'
+  | 'pool.upgrade'
   | 'event.verify'
   | 'event.segments'
   | 'event.quarantine'
@@ -24,6 +27,13 @@ type ProofMethods =
 
 export function proofHandlers(daemon: Daemon): HandlersOf<ProofMethods> {
   return {
+    'pool.formats': async ({ pools }) => poolsOf(daemon, pools).map(formatRow),
+    'pool.upgrade': async (params, call) => {
+      refuseWhileStopping(daemon)
+      const ask = asked(daemon, call, 'pool upgrade', params)
+      const { name, meta } = params
+      return await daemon.sole(name, () => upgrade(daemon.bus, daemon.pool(name), ask, waiting(call, meta)))
+    },
     'event.quarantine': async ({ pools }) => poolsOf(daemon, pools).flatMap(quarantineRows),
     'event.quarantine-retry': async ({ pool: name, stream }) => {
       const pool = daemon.pool(name)

@@ -5,6 +5,7 @@
 import { HostError } from '../../effects/host.ts'
 import { LogError } from '../../events/log/store.ts'
 import type { Fact } from '../../events/types/events.ts'
+import { newest } from '../../events/types/formats.ts'
 import { toStart } from '../../machines/decide/autostart.ts'
 import { decideCt } from '../../machines/decide/container.ts'
 import type { Asked } from '../../machines/decide/decision.ts'
@@ -24,7 +25,7 @@ import {
   checkUninstallable,
   notInstalled,
 } from '../pool-checks.ts'
-import type { DaemonPorts } from '../ports.ts'
+import { type DaemonPorts, formatsOf } from '../ports.ts'
 import { look } from '../reality.ts'
 import { openingDrafts, previousOf, sessionOpened } from '../session.ts'
 import { checkAvailable, completed, planOfKnown, type Sheet, sheetOf } from './plan.ts'
@@ -68,11 +69,13 @@ export const planInstall = (
     checkForeign(name, imported !== undefined, facts)
     const at = { name, guid: facts.guid, dataset: dataset ?? name }
     const log = await studied(daemon.ports, at)
-    const sheet = sheetOf(staged(daemon.ports, at), log ?? new States())
-    const first: Fact = { type: 'SegmentOpened', segment: 1, previous: null }
+    const format = log?.format ?? newest(formatsOf(daemon.ports)).number
+    const sheet = sheetOf(staged(daemon.ports, at), log?.states ?? new States())
+    const { number, since } = newest(formatsOf(daemon.ports))
+    const first: Fact = { type: 'SegmentOpened', segment: 1, previous: null, format: { number, since } }
     if (!log) sheet.walker.take([{ stream: 'log', fact: first }], false)
     const before = await sheet.rehearsals.aside(({ zfs }) => ensureEvents(zfs, at.dataset, true))
-    begin(daemon.ports, sheet, at)
+    begin(daemon.ports, sheet, at, format)
     if (lifeOf(sheet.states.pool()) !== 'closed') {
       const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
       const decision = decidePool(sheet.states, command, asked)
@@ -87,8 +90,9 @@ export const planInstall = (
 export const planUninstall = (daemon: Daemon, name: string, asked: Asked): Promise<Plan> =>
   daemon.plan(name, async (users) => {
     const facts = await checkUninstallable(daemon.ports, name, daemon.pools.has(name))
-    const sheet = sheetOf(staged(daemon.ports, facts), await mustStudy(daemon.ports, facts))
-    begin(daemon.ports, sheet, facts)
+    const { states, format } = await mustStudy(daemon.ports, facts)
+    const sheet = sheetOf(staged(daemon.ports, facts), states)
+    begin(daemon.ports, sheet, facts, format)
     const decision = decidePool(sheet.states, { type: 'pool.uninstall' }, asked)
     await sheet.walker.go(decision.drafts)
     return await completed(sheet, sheet.walker.ending(decision), users)
@@ -97,9 +101,10 @@ export const planUninstall = (daemon: Daemon, name: string, asked: Asked): Promi
 export const planImport = (daemon: Daemon, name: string, autostart: boolean, asked: Asked): Promise<Plan> =>
   daemon.plan(name, async (users) => {
     const facts = await checkImportable(daemon.ports, name, daemon.pools.has(name))
-    const sheet = sheetOf(staged(daemon.ports, facts), await mustStudy(daemon.ports, facts))
+    const { states, format } = await mustStudy(daemon.ports, facts)
+    const sheet = sheetOf(staged(daemon.ports, facts), states)
     if (lifeOf(sheet.states.pool()) === 'absent') throw notInstalled(name)
-    begin(daemon.ports, sheet, facts)
+    begin(daemon.ports, sheet, facts, format)
     await openUp(daemon.ports, sheet, facts, asked, autostart)
     return await completed(sheet, sheet.walker.plan('done'), users)
   })
@@ -172,8 +177,8 @@ export const planExport = (
   })
 
 /** The first fact of a session, on the log's own stream. */
-function begin(ports: DaemonPorts, { walker }: Sheet, at: At): void {
-  walker.take([{ stream: 'log', fact: sessionOpened(ports.host, ports.version, at) }], false)
+function begin(ports: DaemonPorts, { walker }: Sheet, at: At, format: number): void {
+  walker.take([{ stream: 'log', fact: sessionOpened(ports.host, ports.version, at, format) }], false)
 }
 
 /** What `Pool.ready` does, and the plan of what starts by itself. */
@@ -232,8 +237,10 @@ export function startNote(states: Pick<View, 'pool' | 'ct'>, cts: readonly strin
   return `then start by themselves, at most ${width} at a time: ${names.join(', ')}`
 }
 
+type Studied = { readonly states: States; readonly format: number }
+
 /** The states that the log of a pool tells, null when it has none. */
-async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<States | null> {
+async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<Studied | null> {
   const events = await ports.host.zfs.get(eventsDataset(dataset))
   if (events && !events.mounted)
     throw new CallError(
@@ -244,7 +251,7 @@ async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<State
   try {
     const store = await ports.openPoolLog(name, dataset, { create: false })
     try {
-      const { head, replayFrom } = await store.open()
+      const { head, replayFrom, format } = await store.open()
       const fold = new Fold()
       let next: number | null = replayFrom
       while (next !== null && next <= head.seq) {
@@ -256,7 +263,7 @@ async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<State
         for (const event of slice.events) fold.apply(event)
         next = slice.next
       }
-      return fold.states
+      return { states: fold.states, format: format.number }
     } finally {
       await store.close()
     }
@@ -269,8 +276,8 @@ async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<State
   }
 }
 
-async function mustStudy(ports: DaemonPorts, at: At): Promise<States> {
-  const states = await studied(ports, at)
-  if (!states) throw notInstalled(at.name)
-  return states
+async function mustStudy(ports: DaemonPorts, at: At): Promise<Studied> {
+  const found = await studied(ports, at)
+  if (!found) throw notInstalled(at.name)
+  return found
 }

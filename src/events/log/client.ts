@@ -8,6 +8,7 @@
 import { performance } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
+import type { Formats } from '../types/formats.ts'
 import type { Place, RawSlice } from '../types/query.ts'
 import type { CachedStates, StateCacheKey, StatesToKeep } from './cache.ts'
 import { paired, parseBody } from './chain.ts'
@@ -20,6 +21,7 @@ import {
   LogError,
   type LogRecovery,
   type LogStore,
+  type LogUpgrade,
   type OpenedLog,
   type ReadQuery,
   type ReadSlice,
@@ -45,6 +47,7 @@ export type WorkerLogOptions = {
   readonly mountpoint?: boolean | undefined
   readonly scratch?: string | undefined
   readonly nativeBinding?: string | undefined
+  readonly formats?: Formats | undefined
   readonly cache?: { readonly dir: string; readonly key: StateCacheKey } | undefined
   /** Told when a commit becomes overdue, and when none is any more. */
   readonly onSuspended?: ((isSuspended: boolean) => void) | undefined
@@ -131,9 +134,13 @@ export class WorkerLog implements LogStore {
     return this.#segmentEvents
   }
 
-  async seal(baselines: readonly NewEvent[], expected: AppendBatch['expected'] = {}): Promise<Appended> {
+  async seal(
+    baselines: readonly NewEvent[],
+    expected: AppendBatch['expected'] = {},
+    upgrade?: LogUpgrade,
+  ): Promise<Appended> {
     const stamp = this.#options.stamp()
-    const { segmentEvents, ...appended } = await this.#call('seal', { stamp, baselines, expected })
+    const { segmentEvents, ...appended } = await this.#call('seal', { stamp, baselines, expected, upgrade })
     this.#head = appended.head
     this.#segmentEvents = segmentEvents
     return appended
@@ -192,8 +199,9 @@ export class WorkerLog implements LogStore {
   }
 
   #start(): void {
-    const { dir, create = true, mountpoint = false, scratch, nativeBinding, cache } = this.#options
-    const workerData: WorkerData = { role: 'log', dir, create, mountpoint, scratch, nativeBinding, cache }
+    const { dir, create = true, mountpoint = false, scratch, nativeBinding, formats, cache } = this.#options
+    const given = { dir, create, mountpoint, scratch, nativeBinding, formats, cache }
+    const workerData: WorkerData = { role: 'log', ...given }
     const entry = this.#options.entry ?? new URL('./worker.ts', import.meta.url)
     const worker = new Worker(entry, { workerData, resourceLimits: RESOURCE_LIMITS })
     worker.on('message', (replies: Reply[]) => this.#receive(replies))

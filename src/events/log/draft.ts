@@ -7,6 +7,7 @@
  */
 import type { NewEvent, StoredEvent } from '../types/envelope.ts'
 import type { EventData } from '../types/events.ts'
+import { type Format, type Formats, formatOf } from '../types/formats.ts'
 import type { StreamId } from '../types/ids.ts'
 import type { SegmentHead } from '../types/log-events.ts'
 import { chained, placed } from './chain.ts'
@@ -128,14 +129,19 @@ export type Stamp = { readonly id: string; readonly t: number; readonly m: numbe
 
 export type PreviousSegment = { segment: number; first: number; last: number; head: string }
 
+export type SegmentBegin = {
+  readonly segment: number
+  readonly previous: PreviousSegment | null
+  readonly pruned: SegmentHead | null
+  readonly format: Format
+}
+
 /** First event of a segment (DESIGN D9). It says again what was pruned: the event that did may be pruned one day. */
 export function segmentOpened(
   stamp: Stamp,
-  segment: number,
-  previous: PreviousSegment | null,
-  pruned: SegmentHead | null,
+  { segment, previous, pruned, format: { number, since } }: SegmentBegin,
 ): NewEvent {
-  const data = { segment, previous, ...(pruned === null ? {} : { pruned }) }
+  const data = { segment, previous, ...(pruned === null ? {} : { pruned }), format: { number, since } }
   return { stream: 'log', type: 'SegmentOpened', v: 1, ...stamp, data }
 }
 
@@ -144,4 +150,17 @@ export function prunedBy({ type, data }: Pick<StoredEvent, 'type' | 'data'>): Se
   if (type === 'SegmentsPruned') return (data as EventData<'SegmentsPruned'>).segments.at(-1) ?? null
   if (type === 'SegmentOpened') return (data as EventData<'SegmentOpened'>).pruned ?? null
   return undefined
+}
+
+/** The format that a segment is written in. @throws when this osctld does not know it: it must not write it */
+export function writable(formats: Formats, number: number): Format {
+  const format = formatOf(formats, number)
+  if (!format) throw new LogError('E_LOG_READ_ONLY', `this osctld does not know format ${number} of the log`)
+  return format
+}
+
+/** The first osctld that knows a segment's format, as its first event says; null when it does not. @pure */
+export function sinceOf({ type, data }: Pick<StoredEvent, 'type' | 'data'>): string | null {
+  if (type !== 'SegmentOpened') return null
+  return (data as EventData<'SegmentOpened'>).format?.since ?? null
 }

@@ -12,12 +12,14 @@ export class MemorySegment {
   readonly number: number
   readonly first: number
   readonly previous: Buffer
+  readonly format: number
   readonly rows: Row[] = []
   readonly ids = new Map<string, number>()
   readonly keys = new Map<string, Row>()
 
-  constructor(number: number, first: number, previous: Buffer, rows: readonly Row[]) {
+  constructor(number: number, first: number, previous: Buffer, rows: readonly Row[], format = 1) {
     this.number = number
+    this.format = format
     this.first = first
     this.previous = previous
     for (const row of rows) this.push(row)

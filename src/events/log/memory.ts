@@ -5,12 +5,13 @@
  * A store whose daemon died never settles a promise again, for nobody is left to hear it.
  */
 import type { Head, NewEvent, StoredEvent } from '../types/envelope.ts'
+import { FORMATS, type Formats, newest, tooNew } from '../types/formats.ts'
 import type { Place, RawSlice } from '../types/query.ts'
 import { headOf, NO_HASH, parseBody } from './chain.ts'
-import { Draft, KEY_LIFETIME_MS, type Stamp, segmentOpened, type Tip } from './draft.ts'
+import { Draft, KEY_LIFETIME_MS, type Stamp, segmentOpened, type Tip, writable } from './draft.ts'
 import { type Fault, type MemoryDisk, MemorySegment, type SyncPoint } from './memory-disk.ts'
 import { emptyTip, findId, findKey, knownOf, selectRows, tipOf, verifyDisk } from './memory-read.ts'
-import { mended, prunedOf, segmentsOf } from './memory-segments.ts'
+import { formatNow, mended, nextSegment, prunedOf, segmentsOf } from './memory-segments.ts'
 import {
   type AppendBatch,
   type Appended,
@@ -18,6 +19,7 @@ import {
   LogError,
   type LogRecovery,
   type LogStore,
+  type LogUpgrade,
   type OpenedLog,
   type ReadQuery,
   type ReadSlice,
@@ -29,10 +31,12 @@ export type MemoryLogOptions = {
   readonly disk: MemoryDisk
   readonly stamp: () => Stamp
   readonly create?: boolean | undefined
+  readonly formats?: Formats | undefined
   /** Lets others run. Default: one microtask. */
   readonly pause?: (() => Promise<void>) | undefined
 }
 
+type Expected = AppendBatch['expected']
 type Waiting = {
   batch: AppendBatch
   resolve: (appended: Appended) => void
@@ -46,6 +50,7 @@ export class MemoryLog implements LogStore {
   readonly #disk: MemoryDisk
   readonly #stamp: () => Stamp
   readonly #create: boolean
+  readonly #formats: Formats
   readonly #pause: () => Promise<void>
   #tip: Tip = emptyTip()
   #waiting: Waiting[] = []
@@ -55,7 +60,9 @@ export class MemoryLog implements LogStore {
   #readOnly: string | null = null
   #poison: LogError | null = null
 
-  constructor({ disk, stamp, create = true, pause = () => Promise.resolve() }: MemoryLogOptions) {
+  constructor(options: MemoryLogOptions) {
+    const { disk, stamp, create = true, formats = FORMATS, pause = () => Promise.resolve() } = options
+    this.#formats = formats
     this.#disk = disk
     this.#stamp = stamp
     this.#create = create
@@ -73,6 +80,8 @@ export class MemoryLog implements LogStore {
     const { damage } = verifyDisk(this.#disk, { full: false })
     const broken = damage.find((it) => it.seq !== null)
     this.#readOnly = broken ? `damaged at ${broken.seq}: ${broken.what}` : null
+    const format = formatNow(this.#disk)
+    this.#readOnly ??= tooNew(this.#formats, format)
     if (this.#disk.isReadOnly) this.#readOnly ??= 'the event log is on a read-only file system'
     this.#tip = tipOf(this.#disk, broken?.seq ?? null)
     if (this.#readOnly === null) await this.#prune()
@@ -80,6 +89,7 @@ export class MemoryLog implements LogStore {
     const head = this.head()
     return {
       head,
+      format,
       replayFrom,
       streams: new Map(this.#tip.versions),
       readOnly: this.#readOnly,
@@ -146,25 +156,17 @@ export class MemoryLog implements LogStore {
     return this.#disk.open()?.rows.length ?? 0
   }
 
-  async seal(baselines: readonly NewEvent[], expected: AppendBatch['expected'] = {}): Promise<Appended> {
+  async seal(events: readonly NewEvent[], expected: Expected = {}, upgrade?: LogUpgrade): Promise<Appended> {
     await this.#turn()
     this.#assertWritable()
-    const open = this.#disk.open()
-    if (!open) throw new LogError('E_LOG_DAMAGED', 'the event log has no open segment')
-    const { seq: last, hash } = this.#tip
-    const draft = new Draft(this.#tip, knownOf(this.#disk))
-    const previous = { segment: open.number, first: open.first, last, head: hash.toString('hex') }
-    const first = draft.add({
-      events: [segmentOpened(this.#stamp(), open.number + 1, previous, prunedOf(this.#disk)), ...baselines],
-      expected,
-    })
-    const next = new MemorySegment(open.number + 1, first, hash, draft.rows)
+    const now = { tip: this.#tip, known: knownOf(this.#disk), stamp: this.#stamp }
+    const { draft, next } = nextSegment(this.#disk, now, { events, expected }, upgrade, this.#formats)
     await this.#makeDurable('seal', draft.rows.length, () => {
       this.#disk.segments.push(next)
     })
     draft.applyTo(this.#tip)
     this.#tip.versions = tipOf(this.#disk, null).versions
-    return { first, head: this.head() }
+    return { first: next.first, head: this.head() }
   }
 
   async recover(recovery: LogRecovery): Promise<OpenedLog> {
@@ -174,7 +176,8 @@ export class MemoryLog implements LogStore {
     if (this.#readOnly === null || !damaged)
       throw new LogError('E_LOG_READ_ONLY', 'the event log is not damaged')
     if (disk.isReadOnly) throw new LogError('E_LOG_READ_ONLY', this.#readOnly)
-    const now = { tip: this.#tip, known: knownOf(disk), stamp: this.#stamp }
+    const format = writable(this.#formats, damaged.format)
+    const now = { tip: this.#tip, known: knownOf(disk), stamp: this.#stamp, format }
     const segment = mended(disk, damaged, now, recovery)
     await this.#makeDurable('recover', recovery.events.length, () => {
       disk.evidence.set(recovery.label, damaged)
@@ -224,9 +227,10 @@ export class MemoryLog implements LogStore {
     if (this.#disk.isReadOnly)
       throw new LogError('E_LOG_READ_ONLY', 'the event log is on a read-only file system')
     const draft = new Draft(emptyTip(), { hasId: () => false, hasKey: () => false, endedAt: () => 0 })
-    draft.add({ events: [segmentOpened(this.#stamp(), 1, null, null)], expected: {} })
+    const begin = { segment: 1, previous: null, pruned: null, format: newest(this.#formats) }
+    draft.add({ events: [segmentOpened(this.#stamp(), begin)], expected: {} })
     await this.#makeDurable('create', 1, () => {
-      this.#disk.segments.push(new MemorySegment(1, 1, NO_HASH, draft.rows))
+      this.#disk.segments.push(new MemorySegment(1, 1, NO_HASH, draft.rows, begin.format.number))
     })
   }
 

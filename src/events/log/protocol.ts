@@ -6,6 +6,7 @@
  * wants them: handing over parsed objects would serialise every event twice.
  */
 import type { Head, NewEvent } from '../types/envelope.ts'
+import type { Formats } from '../types/formats.ts'
 import type { Place } from '../types/query.ts'
 import type { CachedStates, StateCacheKey, StatesToKeep } from './cache.ts'
 import type { Stamp } from './draft.ts'
@@ -15,6 +16,7 @@ import type {
   EventQuery,
   LogErrorCode,
   LogRecovery,
+  LogUpgrade,
   OpenedLog,
   ReadQuery,
   SegmentInfo,
@@ -28,6 +30,7 @@ export type WorkerData = {
   readonly mountpoint: boolean
   readonly scratch?: string | undefined
   readonly nativeBinding?: string | undefined
+  readonly formats?: Formats | undefined
   readonly cache?: { readonly dir: string; readonly key: StateCacheKey } | undefined
 }
 
@@ -48,7 +51,12 @@ export type Calls = {
   byId: { args: string; result: Uint8Array | null }
   byKey: { args: string; result: Uint8Array | null }
   seal: {
-    args: { stamp: Stamp; baselines: readonly NewEvent[]; expected: AppendBatch['expected'] }
+    args: {
+      stamp: Stamp
+      baselines: readonly NewEvent[]
+      expected: AppendBatch['expected']
+      upgrade: LogUpgrade | undefined
+    }
     result: Appended & { segmentEvents: number }
   }
   recover: {

@@ -26,6 +26,7 @@
  * - creating the log: `log.next.db` is left, which means nothing.
  * - sealing: see sqlite/seal.ts, step by step. It opens in the old or in the new segment.
  * - pruning: the event is there, and opening removes what files are left.
+ * - upgrading: it is a seal, so it opens in the old format or in the new one.
  * - recovering: see sqlite/recover.ts. It opens damaged as before, or recovered.
  * - closing or a checkpoint: SQLite's own recovery; the WAL still has all of it.
  *
@@ -54,6 +55,8 @@ export type Damage = { readonly seq: number | null; readonly segment: number; re
 
 export type OpenedLog = {
   readonly head: Head
+  /** Of its open segment; `since` as that says it, null when it does not. */
+  readonly format: { readonly number: number; readonly since: string | null }
   /** seq at which replay begins: the open segment's first event (its Baselines follow). */
   readonly replayFrom: number
   readonly streams: ReadonlyMap<StreamId, number>
@@ -63,6 +66,9 @@ export type OpenedLog = {
   /** What was found and is no damage, such as the torn end of a commit that nobody was told of. */
   readonly notes: readonly string[]
 }
+
+/** The next segment is of a newer format, and these events are its first after the baselines. */
+export type LogUpgrade = { readonly to: number; readonly events: readonly NewEvent[] }
 
 export type LogRecovery = {
   /** The damaged file is kept as `log.damaged-<label>.db`, its write-ahead log beside it. */
@@ -99,9 +105,15 @@ export interface LogStore extends LogReader {
   /**
    * Seals the open segment and opens the next with these baselines, each a `Baseline` event of its stream
    * ('pool', 'ct:…'). Every step is crash-safe: after a crash the log opens in the old or the new segment.
-   * `expected` guards against an append that came between folding the baselines and sealing.
+   * `expected` guards against an append that came between folding the baselines and sealing. With `upgrade` the next
+   * segment is of another format: by that one rename the log is upgraded and says so, or neither.
+   * @throws E_LOG_READ_ONLY also when this osctld does not know the format
    */
-  seal(baselines: readonly NewEvent[], expected?: AppendBatch['expected']): Promise<Appended>
+  seal(
+    baselines: readonly NewEvent[],
+    expected?: AppendBatch['expected'],
+    upgrade?: LogUpgrade,
+  ): Promise<Appended>
   /**
    * Goes on with a log that was opened read-only because it is damaged: its file is kept beside the log, and what
    * can be trusted of it stands in a new one, followed by these events. Crash-safe: it opens as before, or recovered.

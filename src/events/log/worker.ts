@@ -83,7 +83,7 @@ function handlersOf(data: WorkerData): Handlers {
     byKey: (key) => log.bodyByKey(key),
     seal: async (args) => {
       stamp = args.stamp
-      const appended = await log.seal(args.baselines, args.expected)
+      const appended = await log.seal(args.baselines, args.expected, args.upgrade)
       return { ...appended, segmentEvents: log.segmentEvents() }
     },
     recover: async (args) => {

@@ -56,6 +56,8 @@ export const eventSchemas = {
     previous: z.object({ segment: z.int(), first: z.int(), last: z.int(), head: z.string() }).nullable(),
     /** The newest segment that was pruned with all before it. */
     pruned: segmentHeadSchema.optional(),
+    /** Of this segment, and the first osctld that reads and writes it (formats.ts). */
+    format: z.object({ number: z.int().min(1), since: z.string().max(100) }).optional(),
   }),
   /** Whole state of one stream at the start of a segment, in the domain's own versioned schema. */
   Baseline: z.object({ of: z.string(), ver: z.int(), state: json, stateHash: z.string() }),

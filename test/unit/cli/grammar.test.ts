@@ -10,6 +10,7 @@ import { runAlone } from './harness.ts'
 /** Forms of vpsadminos §3.2 for the commands that there are, and ours: the line, and the command it means. */
 const forms = `
 pool ls | pool list | pool ls tank dozer | pool ls -o name,state -H | pool ls -L | pool ls -s name | --pool tank pool ls
+pool upgrade | pool upgrade tank dozer -y | pool upgrade --all --yes | pool upgrade tank --dry-run | pool upgrade -a -o pool,format
 pool show tank | pool info tank | pool show -H -o state tank
 pool import tank | pool import -a | pool import --all --no-autostart | pool import -s tank
 pool export tank | pool export -f tank | pool export --force --no-stop-containers --no-unregister-users -m bye --if-imported tank

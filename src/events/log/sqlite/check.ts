@@ -4,9 +4,10 @@
  */
 import Database from 'better-sqlite3'
 import type { EventData } from '../../types/events.ts'
+import { newest } from '../../types/formats.ts'
 import { linkHash, parseBody } from '../chain.ts'
 import type { Damage } from '../store.ts'
-import { APPLICATION_ID, type Binding, type Db, FORMAT, messageOf, migrate } from './connection.ts'
+import { APPLICATION_ID, type Binding, type Db, formatsIn, messageOf, migrate } from './connection.ts'
 import { QUERY_INDEXES } from './indexes.ts'
 import { type FullRow, isPast, type Segment } from './segment.ts'
 
@@ -23,7 +24,7 @@ export function schemaFaults(db: Db, binding: Binding): string[] {
   if (db.pragma('auto_vacuum', { simple: true }) !== 0)
     return ['the file header is damaged: it says auto_vacuum']
   const format = formatOf(db)
-  if (format > FORMAT) return []
+  if (format > newest(formatsIn(binding)).number) return []
   const model = new Database(
     ':memory:',
     binding.nativeBinding ? { nativeBinding: binding.nativeBinding } : {},

@@ -7,6 +7,7 @@
  * write otherwise, which loses acknowledged commits at a power cut and looks the same until then.
  */
 import Database from 'better-sqlite3'
+import { FORMATS, type Formats } from '../../types/formats.ts'
 import { LogError } from '../store.ts'
 import { migrations } from './migrations.ts'
 
@@ -15,8 +16,6 @@ export type Statement = Database.Statement<unknown[], unknown>
 
 /** 'oscl': what file(1) and a curious admin see in bytes 68..71. */
 export const APPLICATION_ID = 0x6f73636c
-/** Newest format that this release reads and writes. */
-export const FORMAT = migrations.length
 /** Small pages won for single commits, on ext4 and on ZFS (bench/log.ts, lab notes). */
 export const PAGE_SIZE = 4096
 /** What the kernel caches anyway need not be kept twice. */
@@ -25,7 +24,12 @@ const FULL = 2
 /** Earlier releases can corrupt a file in WAL mode when a checkpoint meets a writer. */
 const OLDEST_SQLITE = [3, 51, 3] as const
 
-export type Binding = { readonly nativeBinding?: string | undefined }
+/** What this build opens files with: SQLite's library, and the formats that it knows. */
+export type Binding = {
+  readonly nativeBinding?: string | undefined
+  readonly formats?: Formats | undefined
+}
+export const formatsIn = ({ formats = FORMATS }: Binding): Formats => formats
 
 function options(binding: Binding): Database.Options {
   return { timeout: 0, ...(binding.nativeBinding ? { nativeBinding: binding.nativeBinding } : {}) }
@@ -103,13 +107,13 @@ function assertSqliteVersion(db: Db): void {
   }
 }
 
-/** Applies the migrations up to a format, each in a transaction of its own. */
+/** Makes an empty file one of this format, step by step. A format may have brought nothing to the tables. */
 export function migrate(db: Db, format: number): void {
   const present = db.pragma('user_version', { simple: true }) as number
-  for (const { number, sql } of migrations) {
-    if (number <= present || number > format) continue
+  for (let number = present + 1; number <= format; number++) {
+    const sql = migrations.find((migration) => migration.number === number)?.sql
     db.transaction(() => {
-      db.exec(sql)
+      if (sql !== undefined) db.exec(sql)
       db.pragma(`user_version = ${number}`)
       db.pragma(`application_id = ${APPLICATION_ID}`)
     })()

@@ -14,7 +14,7 @@ import type { Head, NewEvent, StoredEvent } from '../../types/envelope.ts'
 import type { SegmentHead } from '../../types/log-events.ts'
 import type { Place, RawSlice } from '../../types/query.ts'
 import { headOf, paired, parseBody } from '../chain.ts'
-import { Draft, type Known, type Row, type Stamp, segmentOpened } from '../draft.ts'
+import type { Known, Row, Stamp } from '../draft.ts'
 import {
   type AppendBatch,
   type Appended,
@@ -22,6 +22,7 @@ import {
   LogError,
   type LogRecovery,
   type LogStore,
+  type LogUpgrade,
   type OpenedLog,
   type ReadQuery,
   type ReadSlice,
@@ -30,31 +31,32 @@ import {
 } from '../store.ts'
 import { Columns } from './columns.ts'
 import { type CommitHooks, Committer } from './commit.ts'
-import { openForAppend, refusal } from './connection.ts'
+import { type Binding, openForAppend, refusal } from './connection.ts'
 import type { AtRecoverStep } from './finish.ts'
 import { type Opening, openLog } from './opening.ts'
 import { prunedIn, removePruned, segmentInfos } from './prune.ts'
 import { Reader } from './reader.ts'
 import { recoverLog } from './recover.ts'
-import { type AtStep, buildNext, publish } from './seal.ts'
+import { type AtStep, buildNext, planNext, publish } from './seal.ts'
 import { Segment, type Slice } from './segment.ts'
 import { Turns } from './turns.ts'
 import { Verification } from './verify.ts'
 
-export type SqliteLogOptions = CommitHooks & {
-  readonly dir: string
-  readonly stamp: () => Stamp
-  readonly create?: boolean | undefined
-  readonly mountpoint?: boolean | undefined
-  readonly scratch?: string | undefined
-  readonly nativeBinding?: string | undefined
-  readonly atSealStep?: AtStep | undefined
-  readonly atRecoverStep?: AtRecoverStep | undefined
-}
+export type SqliteLogOptions = CommitHooks &
+  Binding & {
+    readonly dir: string
+    readonly stamp: () => Stamp
+    readonly create?: boolean | undefined
+    readonly mountpoint?: boolean | undefined
+    readonly scratch?: string | undefined
+    readonly atSealStep?: AtStep | undefined
+    readonly atRecoverStep?: AtRecoverStep | undefined
+  }
 
 /** Bounds what one commit can cost those who wait for the next. */
 const MAX_EVENTS_A_COMMIT = 4096
 
+type Expected = AppendBatch['expected']
 type Waiting = {
   batch: AppendBatch
   resolve: (appended: Appended) => void
@@ -158,11 +160,11 @@ export class SqliteLog implements LogStore {
     return segment ? tip.seq - segment.first + 1 : 0
   }
 
-  seal(baselines: readonly NewEvent[], expected: AppendBatch['expected'] = {}): Promise<Appended> {
+  seal(events: readonly NewEvent[], expected: Expected = {}, upgrade?: LogUpgrade): Promise<Appended> {
     return new Promise((resolve, reject) => {
       this.#turns.add(() => {
         try {
-          resolve(this.#seal(baselines, expected))
+          resolve(this.#seal({ events, expected }, upgrade))
         } catch (error) {
           reject(refusal(error))
         }
@@ -245,9 +247,10 @@ export class SqliteLog implements LogStore {
   }
 
   #describe(): OpenedLog {
-    const { replayFrom, tip, readOnly, damage, notes } = this.#require()
+    const { replayFrom, tip, readOnly, damage, notes, format } = this.#require()
     return {
       head: headOf(tip.seq, tip.hash),
+      format,
       replayFrom,
       streams: new Map(tip.versions),
       readOnly,
@@ -321,24 +324,20 @@ export class SqliteLog implements LogStore {
     })
   }
 
-  #seal(baselines: readonly NewEvent[], expected: AppendBatch['expected']): Appended {
+  #seal(baselines: AppendBatch, upgrade?: LogUpgrade): Appended {
     const opened = this.#writable()
-    const { directory, catalog, segment, tip, known, committer } = opened
-    const atStep = this.#options.atSealStep ?? (() => {})
-    const draft = new Draft(tip, known)
-    const { hash: head, seq: last } = tip
-    const previous = { segment: segment.number, first: segment.first, last, head: head.toString('hex') }
-    const opening = segmentOpened(this.#options.stamp(), segment.number + 1, previous, catalog.pruned)
-    const first = draft.add({ events: [opening, ...baselines], expected })
-    buildNext(directory, segment, draft.rows, head, this.#options)
+    const { directory, catalog, segment, tip, committer } = opened
+    const { atSealStep: atStep = () => {} } = this.#options
+    const { draft, next: built, format } = planNext(opened, baselines, upgrade, this.#options)
+    buildNext(directory, built, this.#options)
     atStep('built')
     try {
       publish(directory, segment, atStep)
       const next = new Segment(openForAppend(directory.open, this.#options))
       draft.applyTo(tip)
       catalog.forget()
-      this.#adopt({ ...opened, segment: next, tip: { ...tip, versions: next.versions(tip.seq) } })
-      return { first, head: headOf(tip.seq, tip.hash) }
+      this.#adopt({ ...opened, format, segment: next, tip: { ...tip, versions: next.versions(tip.seq) } })
+      return { first: built.first, head: headOf(tip.seq, tip.hash) }
     } catch (error) {
       committer.poison = new LogError('E_LOG_UNKNOWN', 'sealing failed: the event log must be reopened', {
         cause: error,

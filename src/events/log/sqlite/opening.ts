@@ -9,14 +9,15 @@
  * After a crash: a recovery that was decided is finished; any other `log.next.db` was never published and goes; a sealed name that is the open file itself is
  * taken back; a torn WAL is kept aside before SQLite cuts it.
  */
+import { newest, tooNew } from '../../types/formats.ts'
 import type { StreamId } from '../../types/ids.ts'
 import { NO_HASH, parseBody } from '../chain.ts'
-import { Draft, type Stamp, segmentOpened, type Tip } from '../draft.ts'
-import { type Damage, LogError } from '../store.ts'
+import { Draft, type Stamp, segmentOpened, sinceOf, type Tip } from '../draft.ts'
+import { type Damage, LogError, type OpenedLog } from '../store.ts'
 import { buildSegment } from './build.ts'
 import { Catalog, isPlaced } from './catalog.ts'
 import { ChainWalk, formatOf, openingFault, schemaFaults, walkNow } from './check.ts'
-import { type Binding, type Db, FORMAT, isHeld, messageOf, openForAppend, refusal } from './connection.ts'
+import { type Binding, type Db, formatsIn, isHeld, messageOf, openForAppend, refusal } from './connection.ts'
 import { LogDirectory } from './directory.ts'
 import { type AtRecoverStep, finishRecovery } from './finish.ts'
 import { QUERY_INDEXES } from './indexes.ts'
@@ -50,6 +51,7 @@ export type Opening = {
   /** First event of the newest segment that can be folded. */
   readonly replayFrom: number
   readonly readOnly: string | null
+  readonly format: OpenedLog['format']
   readonly damage: Damage[]
   readonly notes: string[]
   readonly dispose: () => void
@@ -85,8 +87,10 @@ function createLog(directory: LogDirectory, options: OpeningOptions): void {
   if (!options.create) throw new LogError('E_LOG_MISSING', `${options.dir}: there is no event log here`)
   directory.removeNext()
   const draft = emptyDraft()
-  draft.add({ events: [segmentOpened(options.stamp(), 1, null, null)], expected: {} })
-  const segment = { number: 1, first: 1, previous: NO_HASH, format: FORMAT, rows: draft.rows }
+  const format = newest(formatsIn(options))
+  const begin = { segment: 1, previous: null, pruned: null, format }
+  draft.add({ events: [segmentOpened(options.stamp(), begin)], expected: {} })
+  const segment = { number: 1, first: 1, previous: NO_HASH, format: format.number, rows: draft.rows }
   buildSegment(directory.next, segment, options)
   directory.publishNext()
 }
@@ -136,9 +140,11 @@ function assess(directory: LogDirectory, catalog: Catalog, found: Found, options
   if (found.db) {
     try {
       const segment = new Segment(found.db)
+      const format = formatIn(segment)
+      found.readOnly ??= tooNew(formatsIn(options), format)
       if (found.readOnly === null) tidy(directory, segment)
       const { tip, readOnly } = assessSegment(segment, directory, catalog, found, options)
-      return { ...base, segment, tip, replayFrom: replayFrom(segment, tip.seq, catalog), readOnly }
+      return { ...base, segment, tip, format, replayFrom: replayFrom(segment, tip.seq, catalog), readOnly }
     } catch (error) {
       found.db.close()
       if (error instanceof LogError && error.code !== 'E_LOG_DAMAGED') {
@@ -148,11 +154,23 @@ function assess(directory: LogDirectory, catalog: Catalog, found: Found, options
       broken(found, number, `log.db cannot be read: ${messageOf(error)}`)
     }
   }
-  const [newest] = catalog.newestFirst()
-  if (newest) catalog.pruned = prunedIn(newest.segment, newest.last)
+  const [last] = catalog.newestFirst()
+  if (last) catalog.pruned = prunedIn(last.segment, last.last)
   const tip = tipOfSealed(catalog)
   const first = replayFrom(null, tip.seq, catalog)
-  return { ...base, segment: null, tip, replayFrom: first, readOnly: found.readOnly }
+  const format = last ? formatIn(last.segment) : { number: formatsIn(options)[0].number, since: null }
+  return { ...base, segment: null, tip, format, replayFrom: first, readOnly: found.readOnly }
+}
+
+/** What the file says of its format. Its first event may be unreadable: that is damage, and told as such. */
+function formatIn(segment: Segment): OpenedLog['format'] {
+  const number = formatOf(segment.db)
+  try {
+    const opened = segment.at(segment.first)
+    return { number, since: opened ? sinceOf(parseBody(opened.body)) : null }
+  } catch {
+    return { number, since: null }
+  }
 }
 
 function replayFrom(open: Segment | null, last: number, catalog: Catalog): number {
@@ -184,10 +202,6 @@ function assessSegment(
   const fatal = (what: string, seq: number | null = null): void => {
     damage.push({ seq, segment: segment.number, what })
     found.readOnly ??= what
-  }
-  const format = formatOf(segment.db)
-  if (format > FORMAT) {
-    found.readOnly ??= `the event log has format ${format}, this release writes up to ${FORMAT}`
   }
   for (const fault of schemaFaults(segment.db, options)) fatal(fault)
   const opening = openingFault(segment)

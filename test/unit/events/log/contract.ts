@@ -5,11 +5,16 @@ import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { LogError, type LogStore } from '../../../../src/events/log/store.ts'
 import { EMPTY_HEAD, type NewEvent } from '../../../../src/events/types/envelope.ts'
+import type { Formats } from '../../../../src/events/types/formats.ts'
 import type { StreamId } from '../../../../src/events/types/ids.ts'
+import { ONE, TWO } from '../../../simulation/formats.ts'
 import { appendEach, baseline, codeOf, ct, event, nextId, readAll, session, T0 } from './helpers.ts'
 
 /** A place that outlives a store: opened again, it holds what was committed. */
-export type Medium = { store(options?: { create?: boolean }): LogStore; remove(): void }
+export type Medium = {
+  store(options?: { create?: boolean; formats?: Formats }): LogStore
+  remove(): void
+}
 
 const DAY = 24 * 3600 * 1000
 
@@ -40,7 +45,7 @@ export function describeContract(name: string, medium: () => Medium, propertyRun
       assert.deepEqual([...opening.streams], [['log', 1]])
       const [first] = await readAll(log)
       assert.equal(first?.type, 'SegmentOpened')
-      assert.deepEqual(first?.data, { segment: 1, previous: null })
+      assert.deepEqual(first?.data, { segment: 1, previous: null, format: { number: 1, since: '0.1.0' } })
       assert.equal(first?.s, 0)
       await log.close()
     })
@@ -279,6 +284,7 @@ export function describeContract(name: string, medium: () => Medium, propertyRun
       assert.deepEqual(opening?.data, {
         segment: 2,
         previous: { segment: 1, first: 1, last: 6, head: before.hash },
+        format: { number: 1, since: '0.1.0' },
       })
       assert.deepEqual([opening?.ver, pool?.ver, ct1?.ver], [3, 2, 3])
       assert.equal(opening?.s, 2, 'the session is the one of the older segment')
@@ -303,6 +309,62 @@ export function describeContract(name: string, medium: () => Medium, propertyRun
       assert.equal(log.segmentEvents(), 3)
       await log.append({ events: [event(ct(1))], expected: { [ct(1)]: 2 } })
       await log.close()
+    })
+
+    it('an upgrade opens the next segment in the newer format, and says so behind its baselines', async () => {
+      const one = fresh()
+      const older = one.store({ formats: ONE })
+      await older.open()
+      await older.append({ events: [session(), event('pool')], expected: {} })
+      await older.close()
+      const log = one.store({ formats: TWO })
+      assert.deepEqual((await log.open()).format, { number: 1, since: '0.1.0' }, 'it goes on as it was')
+      assert.equal(
+        await codeOf(log.seal([baseline('pool', 1)], {}, { to: 3, events: [] })),
+        'E_LOG_READ_ONLY',
+      )
+      assert.equal((await readAll(log)).length, 3)
+      const told = event('log', { type: 'PoolUpgraded', data: { from: 1, to: 2, needs: '9.9.0' } })
+      await log.seal([baseline('pool', 1)], { pool: 1 }, { to: 2, events: [told] })
+      await log.append({ events: [event('pool')], expected: { pool: 2 } })
+      await log.seal([baseline('pool', 3)])
+      const events = await readAll(log)
+      assert.deepEqual(
+        events.slice(3).map(({ type }) => type),
+        ['SegmentOpened', 'Baseline', 'PoolUpgraded', 'CtFreezeRequested', 'SegmentOpened', 'Baseline'],
+      )
+      assert.deepEqual((await log.verify({ full: true })).damage, [])
+      await log.close()
+      const again = one.store({ formats: TWO })
+      const { format, readOnly } = await again.open()
+      assert.deepEqual([format, readOnly], [{ number: 2, since: '9.9.0' }, null])
+      await again.close()
+    })
+
+    it('a log of a newer format is read whole and not written, and says which osctld it needs', async () => {
+      const one = fresh()
+      const newer = one.store({ formats: TWO })
+      await newer.open()
+      await newer.append({ events: [session(), event('pool'), event(ct(1))], expected: {} })
+      await newer.close()
+      const log = one.store({ formats: ONE })
+      const { format, readOnly, damage } = await log.open()
+      assert.deepEqual([format, damage], [{ number: 2, since: '9.9.0' }, []])
+      assert.equal(
+        readOnly,
+        'the pool was upgraded to format 2, this osctld writes up to format 1: osctld 9.9.0 or newer is needed',
+      )
+      assert.equal((await readAll(log)).length, 4)
+      assert.deepEqual((await log.verify({ full: true })).damage, [])
+      assert.equal(await codeOf(log.append({ events: [event('pool')], expected: {} })), 'E_LOG_READ_ONLY')
+      assert.equal(await codeOf(log.seal([baseline('pool', 1)])), 'E_LOG_READ_ONLY')
+      const recovery = { label: 'x', events: [], baselines: [] }
+      assert.equal(await codeOf(log.recover(recovery)), 'E_LOG_READ_ONLY')
+      await log.close()
+      const again = one.store({ formats: TWO })
+      assert.equal((await again.open()).readOnly, null, 'nothing was done to it')
+      await again.append({ events: [event('pool')], expected: { pool: 1 } })
+      await again.close()
     })
 
     it('a key is found for a day after its segment was sealed', async () => {

@@ -7,13 +7,17 @@ import { after, describe, it } from 'node:test'
 import Database from 'better-sqlite3'
 import { SqliteLog } from '../../../../src/events/log/sqlite/log.ts'
 import { SEAL_STEPS } from '../../../../src/events/log/sqlite/seal.ts'
+import type { LogUpgrade } from '../../../../src/events/log/store.ts'
+import { ONE, TWO } from '../../../simulation/formats.ts'
 import { appendEach, baseline, codeOf, ct, event, readAll, scratchDir, session, stamp } from './helpers.ts'
 
 const { dir: root, remove } = scratchDir()
 after(remove)
 
 /** Seals a log and keeps a copy of its files, as kill -9 would leave them, after each step. */
-async function sealedWithCopies(): Promise<{ live: string; copy: (step: string) => string; before: number }> {
+async function sealedWithCopies(
+  upgrade?: LogUpgrade,
+): Promise<{ live: string; copy: (step: string) => string; before: number }> {
   const live = join(root, `live-${readdirSync(root).length}`)
   execFileSync('mkdir', [live])
   const copy = (step: string): string => `${live}-${step}`
@@ -21,16 +25,53 @@ async function sealedWithCopies(): Promise<{ live: string; copy: (step: string) 
   const log = new SqliteLog({
     dir: live,
     stamp,
+    formats: upgrade ? TWO : ONE,
     atSealStep: (step) => execFileSync('cp', ['-a', live, copy(step)]),
   })
+  if (upgrade) await madeBefore(live)
   await log.open()
   await appendEach(log, [session(), event(ct(1), { key: 'k1' }), event(ct(1)), event('pool')])
   const before = log.head().seq
   execFileSync('cp', ['-a', live, copy('before')])
-  await log.seal([baseline('pool', 1), baseline(ct(1), 2)])
+  await log.seal([baseline('pool', 1), baseline(ct(1), 2)], {}, upgrade)
   await log.close()
   return { live, copy, before }
 }
+
+/** The log of a release that knew one format. */
+async function madeBefore(dir: string): Promise<void> {
+  const log = new SqliteLog({ dir, stamp, formats: ONE })
+  await log.open()
+  await log.close()
+}
+
+describe('an upgrade', () => {
+  it('is done and told, or neither, wherever it is interrupted; and can be asked for again', async () => {
+    const told = event('log', { type: 'PoolUpgraded', data: { from: 1, to: 2, needs: '9.9.0' } })
+    const upgrade = { to: 2, events: [told] }
+    const { copy } = await sealedWithCopies(upgrade)
+    const outcomes: Record<string, number> = {}
+    for (const step of ['before', ...SEAL_STEPS]) {
+      // The release before it looks first.
+      const older = new SqliteLog({ dir: copy(step), stamp, create: false, formats: ONE })
+      const { readOnly } = await older.open()
+      await older.close()
+      const log = new SqliteLog({ dir: copy(step), stamp, create: false, formats: TWO })
+      const opened = await log.open()
+      outcomes[step] = opened.format.number
+      assert.deepEqual([opened.readOnly, opened.damage], [null, []], step)
+      assert.equal(readOnly === null, opened.format.number === 1, step)
+      const isTold = (await log.byId(told.id)) !== null
+      assert.equal(isTold, opened.format.number === 2, step)
+      if (!isTold) await log.seal([baseline('pool', 1), baseline(ct(1), 2)], {}, upgrade)
+      assert.deepEqual((await log.verify({ full: true })).damage, [], step)
+      assert.ok((await log.byId(told.id)) !== null, step)
+      await log.close()
+    }
+    const old = { before: 1, built: 1, indexed: 1, closed: 1, linked: 1 }
+    assert.deepEqual(outcomes, { ...old, published: 2 })
+  })
+})
 
 describe('sealing', () => {
   it('a crash after any step opens in the old or the new segment and loses nothing', async () => {

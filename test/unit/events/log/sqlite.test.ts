@@ -222,7 +222,10 @@ describe('the log on SQLite', () => {
     byHand(dir, (db) => db.pragma('user_version = 99'))
     const again = log()
     const opened = await again.open()
-    assert.match(opened.readOnly ?? '', /format 99, this release writes up to 1/)
+    assert.match(
+      opened.readOnly ?? '',
+      /upgraded to format 99, this osctld writes up to format 1: osctld 0\.1\.0 or newer is needed/,
+    )
     assert.equal((await readAll(again)).length, 1)
     assert.equal(await codeOf(again.append({ events: [event('pool')], expected: {} })), 'E_LOG_READ_ONLY')
     await again.close()
