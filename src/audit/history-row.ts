@@ -74,6 +74,10 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
       return `pool ready: ${data['containers']} containers, ${data['adopted']} adopted, ${data['lost']} lost, ${data['exited']} exited, ${data['settled']} operations settled, ${data['inDoubt']} in doubt`
     case 'AutostartFinished':
       return autostartEnd(event.data as EventData<'AutostartFinished'>)
+    case 'PoolExportFailed': {
+      const { left } = event.data as EventData<'PoolExportFailed'>
+      return `the pool stays open: ${containers(left.length)} would not stop`
+    }
     case 'PoolClosed':
       return 'pool exported'
     case 'CtExited':

@@ -31,6 +31,7 @@ const HAPPENINGS: readonly EventType[] = [
   'PoolOpened',
   'PoolReady',
   'AutostartFinished',
+  'PoolExportFailed',
   'PoolClosed',
   'CtExited',
   'CtRebooted',

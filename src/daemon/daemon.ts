@@ -14,7 +14,7 @@ import { lifeOf } from '../machines/life.ts'
 import type { Plan } from '../rpc/plan.ts'
 import { autostart } from './autostart.ts'
 import { Bus } from './bus.ts'
-import { closePool, type ExportOptions } from './closing.ts'
+import { closePool, type ExportOptions, type Told as ExportTold, resumeClosing } from './closing.ts'
 import { isUninstalled, notFound } from './errors.ts'
 import { HostLog } from './host-log.ts'
 import { adoptRunning, recoverLog } from './log-recovery.ts'
@@ -246,7 +246,8 @@ export class Daemon {
     const shared = this.#users.shared(pool)
     if (shared !== null) this.problems.set(`${pool.name} ids`, shared)
     this.#publishNames()
-    await autostart(this, pool, isAsked, previous)
+    if (lifeOf(pool.states.pool()) === 'exporting') this.#resumeExport(pool)
+    else await autostart(this, pool, isAsked, previous)
   }
 
   import(
@@ -297,31 +298,35 @@ export class Daemon {
   }
 
   /** @returns the operation; that of an earlier time when the same command was given before */
-  export(
-    name: string,
-    options: ExportOptions,
-    asked: Asked,
-    accepted: Told = () => {},
-  ): Promise<string | null> {
-    return this.#alone(name, () => this.#export(name, options, asked, accepted))
+  export(name: string, options: ExportOptions, asked: Asked, told: ExportTold = {}): Promise<string | null> {
+    return this.#alone(name, async () => {
+      const pool = this.pool(name)
+      const isOpen = pool.journal.unavailable === null
+      const op = isOpen ? await closePool(this, pool, options, asked, told) : asked.op
+      if (op === asked.op) await this.#letGo(pool)
+      return op
+    })
   }
 
-  async #export(name: string, options: ExportOptions, asked: Asked, accepted: Told): Promise<string | null> {
-    const pool = this.pool(name)
-    if (pool.journal.unavailable === null) {
-      const op = await closePool(this, pool, options, asked, accepted)
-      if (op !== asked.op) return op
-      await pool.upkeep.finish().catch((error) => this.#warn(name, error, 'the head could not be anchored'))
-    }
+  /** Goes on with an export in whose middle a daemon died. */
+  #resumeExport(pool: Pool): void {
+    void this.#alone(pool.name, async () => {
+      if (this.pools.get(pool.name) !== pool) return
+      await resumeClosing(this, pool)
+      await this.#letGo(pool)
+    }).catch((error) => this.#warn(pool.name, error, 'the export was not finished'))
+  }
+
+  /** A pool that is closed leaves the host. */
+  async #letGo(pool: Pool): Promise<void> {
+    const { name } = pool
     await this.#drop(pool)
     await this.ports.host.materialise
       .forgetPool(name)
       .catch((error) => this.#warn(name, error, 'derived state was left behind'))
     await this.#users.trySync()
-    this.problems.delete(name)
-    this.problems.delete(`${name} ids`)
+    for (const problem of [name, `${name} ids`]) this.problems.delete(problem)
     this.#publishNames()
-    return asked.op
   }
 
   /**

@@ -159,8 +159,7 @@ export function restarted(
 
 /** Acknowledged is there; else all or nothing. */
 function outcome(world: World, { verb, before, after, fault }: Course, request: Request, way: Way): string[] {
-  // A pool is open again as soon as a daemon is; each container that it had stopped was stopped for good.
-  if (verb.closes) return []
+  if (verb.closes) return way.action.do === 'kill' ? unfinished(world) : []
   const ended = summary(world)
   const now = textOf(ended)
   // Each dataset of the trash goes by itself.
@@ -177,6 +176,13 @@ function outcome(world: World, { verb, before, after, fault }: Course, request: 
   return [
     `neither done nor undone${acknowledged ? ', and acknowledged' : ''}: ${now}\nbefore: ${textOf(before)}\nafter:  ${textOf(after)}`,
   ]
+}
+
+/** An export that was accepted is finished by the next daemon; where only the host died, it is void. */
+function unfinished(world: World): string[] {
+  const types = [...world.disks.named('tank').rows()].map(({ event }) => event.type)
+  const isDone = types.lastIndexOf('PoolClosed') > types.lastIndexOf('PoolExportRequested')
+  return isDone || !types.includes('PoolExportRequested') ? [] : ['the export was accepted and not finished']
 }
 
 /** A restart whose start failed, and a deletion that could not go on, leave a stopped container. */

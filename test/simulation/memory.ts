@@ -3,6 +3,8 @@
  * but for what is measured and not recorded.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { Pool } from '../../src/daemon/pool.ts'
+import { LogError } from '../../src/events/log/store.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -24,6 +26,16 @@ const MEASURED = ['log', 'health', 'problem']
 /** Lives make hundreds of moments; this many are remembered of each. */
 const MOST = 6
 
+/** Null while its log is on its way to be opened again. */
+function headOf({ journal }: Pool): number | null {
+  try {
+    return journal.head().seq
+  } catch (error) {
+    if (error instanceof LogError) return null
+    throw error
+  }
+}
+
 export class Memory {
   readonly #world: World
   readonly #chance: Random
@@ -43,9 +55,10 @@ export class Memory {
     // Between a daemon's start and its first event the log still tells of the boot before.
     if (pool.states.pool().context.bootId !== pool.bootId) return
     const method = this.#chance.pick(QUESTIONS)
-    const { seq } = pool.journal.head()
+    const seq = headOf(pool)
+    if (seq === null) return
     const request = await world.call(method, this.#params(method, pool.name))
-    if (!request.answered || request.error || !world.isUp || pool.journal.head().seq !== seq) return
+    if (!request.answered || request.error || !world.isUp || headOf(pool) !== seq) return
     if (this.#seen.length === MOST) this.#seen.splice(this.#chance.below(MOST), 1)
     this.#seen.push({ method, pool: pool.name, seq, rows: structuredClone(request.result) })
   }

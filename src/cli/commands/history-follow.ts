@@ -23,6 +23,7 @@ const OCCASIONS = [
   'PoolOpened',
   'PoolReady',
   'AutostartFinished',
+  'PoolExportFailed',
   'PoolClosed',
   'CtExited',
   'CtRebooted',

@@ -76,7 +76,9 @@ export const healthcheck: CommandSpec = {
 export const shutdown: CommandSpec = {
   name: 'shutdown',
   summary: 'Stop all containers and export all pools',
-  description: ['For before the host goes down.'],
+  description: [
+    'For before the host goes down: all pools side by side, each as by `osctl pool export -f`. What would not stop is named, and the exit status is 0: the host goes down all the same.',
+  ],
   options: [
     { long: 'force', short: 'f', help: 'Do not ask' },
     {

@@ -128,6 +128,9 @@ const importPool: CommandSpec = {
 const exportPool: CommandSpec = {
   name: 'export',
   summary: 'Stop the containers of a pool and let it go',
+  description: [
+    'They stop in the reverse of the order in which they start, at most `parallel-stop` at a time: each is asked to shut down, and killed after five minutes; after nine minutes all that still run are. If one cannot be stopped at all the pool stays open, and it is named with the reason. An export that was accepted goes on when osctld is restarted.',
+  ],
   args: [POOL],
   options: [
     {

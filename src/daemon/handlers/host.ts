@@ -33,14 +33,17 @@ export function hostHandlers(
           })),
         )
       const warnings: string[] = []
-      for (const name of [...daemon.pools.keys()]) {
-        const ask = asked(daemon, call, 'shutdown', params)
-        await daemon
-          .export(name, { force: true, stopContainers: true }, ask)
-          .catch((error) =>
-            warnings.push(`${name}: ${error instanceof Error ? error.message : String(error)}`),
-          )
-      }
+      await Promise.all(
+        [...daemon.pools.keys()].map(async (name) => {
+          const ask = asked(daemon, call, 'shutdown', params)
+          const progress = (text: string): void => call.progress(`${name}: ${text}`)
+          await daemon
+            .export(name, { force: true, stopContainers: true }, ask, { progress })
+            .catch((error) =>
+              warnings.push(`${name}: ${error instanceof Error ? error.message : String(error)}`),
+            )
+        }),
+      )
       return { op: null, result: 'done', position: null, warnings }
     },
   }

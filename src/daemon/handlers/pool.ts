@@ -110,7 +110,12 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
       if (params.meta?.dryRun)
         return planned(await planExport(daemon, params.name, { force, stopContainers }, ask))
       return await unlessWaited(call, params.meta, async (accepted) =>
-        done(await daemon.export(params.name, { force, stopContainers }, ask, accepted)),
+        done(
+          await daemon.export(params.name, { force, stopContainers }, ask, {
+            accepted,
+            progress: (text) => call.progress(text),
+          }),
+        ),
       )
     },
     'pool.autostart-trigger': async (params, call) => {

@@ -14,7 +14,7 @@ import type { View } from '../../machines/draft.ts'
 import { ctidOf, Fold, States, streamOfCt } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import { emptyPlan, joined, type Plan } from '../../rpc/plan.ts'
-import { type ExportOptions, stopCommand, toStop } from '../closing.ts'
+import type { ExportOptions } from '../closing.ts'
 import { type Daemon, DEFAULT_REPOSITORY } from '../daemon.ts'
 import { CallError } from '../errors.ts'
 import { ensureEvents, eventsDataset } from '../log-datasets.ts'
@@ -28,6 +28,7 @@ import {
 import { type DaemonPorts, formatsOf } from '../ports.ts'
 import { look } from '../reality.ts'
 import { openingDrafts, previousOf, sessionOpened } from '../session.ts'
+import { stopCommand, toStop } from '../stopping.ts'
 import { checkAvailable, completed, planOfKnown, type Sheet, sheetOf } from './plan.ts'
 
 type At = { readonly name: string; readonly guid: string | null; readonly dataset: string }
@@ -153,7 +154,11 @@ export const planExport = (
     const decision = decidePool(states, { type: 'pool.export', ...options }, asked)
     walker.take(decision.drafts, false)
     if (decision.is === 'refused') return walker.ending(decision)
-    for (const ct of options.stopContainers ? toStop([...states.cts()]) : []) {
+    for (const ct of options.stopContainers ? toStop(states.cts()) : []) {
+      if (ct.context.op) {
+        walker.notes.push(`${ctidOf(ct)} is stopped when its operation ${ct.context.op.id} has ended`)
+        continue
+      }
       const ctid = ctidOf(ct)
       const stop = onPaper(`stopping ${ctid}`, 'shutdown', 'ct stop', { id: ctid })
       await walker.go(decideCt(states, stopCommand(ctid), stop).drafts)

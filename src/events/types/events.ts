@@ -212,6 +212,8 @@ export const eventSchemas = {
     inDoubt: z.int(),
   }),
   PoolExportRequested: z.object({ force: z.boolean(), stopContainers: z.boolean() }),
+  /** Containers would not stop: the pool stays open. */
+  PoolExportFailed: z.object({ left: z.array(z.object({ ct: ulidSchema, why: z.string() })) }),
   /** Last event before the log is closed. */
   PoolClosed: nothing,
   PoolConfigSet: z.object({

@@ -96,6 +96,7 @@ export const FAILURE_TYPES: readonly EventType[] = [
   'RefusalsSummed',
   'EffectInDoubt',
   'CtLost',
+  'PoolExportFailed',
 ]
 
 /** Name of the actor that an event tells of; null when it tells of none. */

@@ -46,6 +46,10 @@ const base = setup({
       const autostart = previous === 'daemon-died' ? context.autostart : []
       return { pool, dataset, bootId, autostart, op: interrupted(context.op) }
     }),
+    openedAgain: assign(({ event }) => {
+      const { pool, dataset, bootId } = of(event, 'PoolOpened')
+      return { pool, dataset, bootId }
+    }),
     planPruning: assign(({ event }) => ({ pruning: of(event, 'TrashPruneRequested').names })),
     pruned: assign(({ context }) => ({ pruning: context.pruning.slice(1) })),
     opBegin: assign(({ event }) => ({ op: begin(of(event, 'CommandAccepted')) })),
@@ -65,6 +69,7 @@ const base = setup({
     ofThisOp: ({ context, event }) => context.op !== null && event.meta.op === context.op.id,
     /** At most one intent is pending: a second one is illegal, whichever region asked for it. */
     nonePending: ({ context }) => !context.op?.pending,
+    sameBoot: ({ event }) => of(event, 'PoolOpened').previous === 'daemon-died',
     lastPruned: ({ context, event }) => isAwaited(context.op, event) && context.pruning.length <= 1,
     nothingToPrune: ({ event }) => of(event, 'TrashPruneRequested').names.length === 0,
   },
@@ -123,7 +128,15 @@ export const poolMachine = createMachine({
         /** Opened; recovery runs, and containers without open intents already take commands. */
         importing: { on: { PoolReady: 'active', PoolOpened: reopen, PoolClosed: 'closed' } },
         active: { on: { PoolExportRequested: 'exporting', PoolOpened: reopen, PoolClosed: 'closed' } },
-        exporting: { on: { PoolClosed: 'closed', PoolOpened: reopen, PoolReady: 'active' } },
+        /** A daemon that dies in the middle of it is followed by one that goes on; a host is not. */
+        exporting: {
+          on: {
+            PoolClosed: 'closed',
+            PoolOpened: [{ guard: 'sameBoot', actions: 'openedAgain' }, reopen],
+            PoolReady: { actions: 'note' },
+            PoolExportFailed: 'active',
+          },
+        },
         uninstalling: {
           entry: intend('pool.mark', poolIntents.unmark),
           on: {

@@ -149,6 +149,8 @@ export const FORMS: readonly Form[] = [
   plain(opened()),
   plain(ready),
   plain({ type: 'PoolExportRequested', force: false, stopContainers: false }),
+  plain({ ...opened(), previous: 'daemon-died' } as Fact, 'same boot'),
+  plain({ type: 'PoolExportFailed', left: [] }),
   plain({ type: 'PoolClosed' }),
   plain({ type: 'PoolConfigSet', set: { parallelStart: 3 }, old: {} }),
   plain({

@@ -154,11 +154,21 @@ describe('export', () => {
   test('that is given up leaves the pool active', () => {
     const w = world()
     w.when(exportPool())
-    w.tell('pool', ended(w, 'failed'), ready)
+    w.tell('pool', ended(w, 'failed'), { type: 'PoolExportFailed', left: [] })
     assert.equal(lifeOf(w.pool()), 'active')
   })
 
-  test('that a death interrupted has failed when the pool is opened again', () => {
+  test('that a daemon died in the middle of is gone on with', () => {
+    const w = world()
+    w.when(exportPool())
+    const { op } = w.pool().context
+    w.tell('pool', { ...opened(), previous: 'daemon-died' } as Fact, ready)
+    assert.deepEqual([lifeOf(w.pool()), w.pool().context.op], ['exporting', op])
+    w.tell('pool', ended(w, 'done'), { type: 'PoolClosed' })
+    assert.equal(lifeOf(w.pool()), 'closed')
+  })
+
+  test('that the death of its host interrupted has failed when the pool is opened again', () => {
     const w = world()
     w.when(exportPool())
     const told = w.tell('pool', opened())

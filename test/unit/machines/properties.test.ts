@@ -49,6 +49,7 @@ const ELSEWHERE: readonly EventType[] = [
   'CtSessionEnded',
   'AutostartPlanned',
   'AutostartFinished',
+  'PoolExportFailed',
   'RepositoryDeleted',
   'RepositorySet',
   'PoolUninstallRequested',

@@ -216,6 +216,10 @@ function ended(w: World): void {
   w.settle(({ args }) =>
     'dataset' in args && args.dataset === `trash/${names[1]}` ? fail('dataset is busy') : undefined,
   )
+  w.when(exportPool())
+  const left = [{ ct: w.get('db').context.identity?.id ?? '', why: 'it does not die' }]
+  w.tell('pool', { type: 'OperationFinished', result: 'failed', error: 'did not stop: db' })
+  w.tell('pool', { type: 'PoolExportFailed', left })
   const { decision } = w.when(exportPool())
   assert.equal(decision.is, 'accepted')
   const op = w.pool().context.op?.id ?? ''
