@@ -10,4 +10,11 @@ export type Status = {
   problems: string[]
 }
 
-export type HealthRow = { pool: string | null; entity: string; id: string | null; problem: string }
+/** An error needs somebody, and makes `healthcheck` fail; a warning is worth knowing. */
+export type HealthRow = {
+  pool: string | null
+  entity: string
+  id: string | null
+  problem: string
+  level: 'error' | 'warning'
+}

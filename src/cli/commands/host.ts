@@ -57,19 +57,25 @@ function unreachable({ io }: Invocation, error: ConnectionError): number {
 export const healthcheck: CommandSpec = {
   name: 'healthcheck',
   summary: 'Compare what the logs say with what the host shows',
-  description: ['Nothing is altered. The exit status is 0 either way.'],
+  description: [
+    'Nothing is altered. Errors need somebody; what is marked as a warning is worth knowing.',
+    'Exit status: 0 there are no errors, 1 there are. A script can rely on it.',
+  ],
   args: [{ name: 'pool', optional: true, many: true, words: 'pool' }],
   options: [{ long: 'all', short: 'a', help: 'All pools, which is the default' }],
+  examples: [{ command: 'osctl healthcheck tank', what: 'Is all well with the pool tank?' }],
   run: async (invocation) => {
     const { link, io, globals, args, options } = invocation
     const rows = await link.query('healthcheck', options.flag('all') ? {} : poolsOf(invocation, args))
     if (globals.flag('json')) printJson(io, rows)
     else if (rows.length === 0) io.out('No errors detected.\n')
     else {
-      for (const { entity, pool, id, problem } of rows) {
-        io.out(`${entity} ${pool ?? '-'} ${id ?? '-'}\n\t${harmless(problem)}\n`)
+      for (const { entity, pool, id, problem, level } of rows) {
+        const warning = level === 'warning' ? 'warning: ' : ''
+        io.out(`${entity} ${pool ?? '-'} ${id ?? '-'}\n\t${warning}${harmless(problem)}\n`)
       }
     }
+    return rows.some(({ level }) => level === 'error') ? 1 : 0
   },
 }
 

@@ -65,7 +65,7 @@ export function statusOf(daemon: Daemon, pid: number): Status {
 /** Findings about the named pools, or all, and about those that could not be imported. */
 export async function healthOf(daemon: Daemon, pools: readonly string[] | undefined): Promise<HealthRow[]> {
   const own = [...daemon.problems].map(
-    ([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem }),
+    ([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem, level: 'error' }),
   )
   const rows = await Promise.all(
     poolsOf(daemon, pools).map((pool) => health(daemon, pool).catch((error) => blind(pool, error))),
@@ -76,14 +76,19 @@ export async function healthOf(daemon: Daemon, pools: readonly string[] | undefi
 /** A host that cannot be looked at is a finding, not an error. @throws what is not the host's */
 function blind(pool: Pool, error: unknown): HealthRow[] {
   if (!(error instanceof HostError)) throw error
-  return [{ pool: pool.name, entity: 'host', id: null, problem: oneLine(error.message) }]
+  return [{ pool: pool.name, entity: 'host', id: null, problem: oneLine(error.message), level: 'error' }]
 }
 
 /** Compares what the log says with what the host shows; changes nothing. */
 async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
   const rows: HealthRow[] = []
-  const say = (entity: string, id: string | null, problem: string): void => {
-    rows.push({ pool: pool.name, entity, id, problem })
+  const say = (
+    entity: string,
+    id: string | null,
+    problem: string,
+    level: HealthRow['level'] = 'error',
+  ): void => {
+    rows.push({ pool: pool.name, entity, id, problem, level })
   }
   const { host } = daemon.ports
   if (pool.journal.unavailable !== null) say('log', null, pool.journal.unavailable)
@@ -97,7 +102,7 @@ async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
   const known = new Set(pool.containers().map((ct) => `${pool.dataset}/ct/${ctidOf(ct)}`))
   for (const name of datasets.keys()) {
     if (name.startsWith(`${pool.dataset}/ct/`) && !known.has(name.split('/').slice(0, depth).join('/')))
-      say('dataset', name, 'belongs to no container of the log')
+      say('dataset', name, 'belongs to no container of the log', 'warning')
   }
   for (const ct of pool.containers()) {
     if (!exists(ct) || ['creating', 'undeleting'].includes(lifeOf(ct))) continue

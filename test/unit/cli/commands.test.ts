@@ -280,14 +280,19 @@ test('ping: 0 when it answers, 2 when it cannot be reached, 3 when something els
   assert.equal(waited.status, 2)
 })
 
-test('healthcheck prints as the original', async () => {
-  assert.equal((await run(['healthcheck'], { healthcheck: async () => [] })).out, 'No errors detected.\n')
-  const rows = [
-    { pool: 'tank', entity: 'container', id: '101', problem: 'its dataset is missing' },
-    { pool: null, entity: 'host', id: null, problem: 'x' },
-  ]
-  const { status, out } = await run(['healthcheck'], { healthcheck: async () => rows })
-  assert.deepEqual([status, out], [0, 'container tank 101\n\tits dataset is missing\nhost - -\n\tx\n'])
+test('healthcheck prints as the original, and its exit status tells whether there is an error', async () => {
+  const well = await run(['healthcheck'], { healthcheck: async () => [] })
+  assert.deepEqual([well.status, well.out], [0, 'No errors detected.\n'])
+  const missing = { pool: 'tank', entity: 'container', id: '101', problem: 'its dataset is missing' }
+  const error = { ...missing, level: 'error' as const }
+  const warning = { pool: null, entity: 'host', id: null, problem: 'x', level: 'warning' as const }
+  const { status, out } = await run(['healthcheck'], { healthcheck: async () => [error, warning] })
+  assert.deepEqual(
+    [status, out],
+    [1, 'container tank 101\n\tits dataset is missing\nhost - -\n\twarning: x\n'],
+  )
+  assert.equal((await run(['healthcheck'], { healthcheck: async () => [warning] })).status, 0)
+  assert.equal((await run(['-j', 'healthcheck'], { healthcheck: async () => [error] })).status, 1)
 })
 
 test('op show tells the steps, and the way out of doubt', async () => {

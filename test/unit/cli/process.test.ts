@@ -115,6 +115,7 @@ test('a reader that leaves is no error', async () => {
     entity: 'ct',
     id: `${n}`,
     problem: 'x'.repeat(80),
+    level: 'warning' as const,
   }))
   await using h = await startServer({ healthcheck: async () => rows })
   const command = `"$0" "$1" healthcheck | head -1`

@@ -23,6 +23,7 @@ test('long replies are joined, progress and events reach their callbacks', async
     entity: 'ct',
     id: `${n}`,
     problem: 'x'.repeat(900),
+    level: 'error' as const,
   }))
   let subscriber: Call | undefined
   await using h = await startServer(
