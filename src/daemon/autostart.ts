@@ -78,6 +78,7 @@ async function isPlanned({ log }: Pool): Promise<boolean> {
 
 const STARTABLE = ['stopped', 'starting']
 
+type Verdict = 'start' | 'drop' | 'failed'
 type Waiting = { readonly id: Ulid; readonly notBefore: number; readonly tries: number }
 
 /** Who is to be started, in the plan's order. */
@@ -173,9 +174,8 @@ class AutostartRun {
         await this.#wait(next ? Number.POSITIVE_INFINITY : queue.rest(this.#now()))
         continue
       }
-      await this.#admission(mine)
+      const verdict = await this.#admitted(mine, plan, next)
       if (this.#isOver(mine)) return
-      const verdict = await this.#verdict(plan, next)
       if (verdict !== 'start') queue.drop(next, verdict === 'failed')
       else {
         queue.begin(next)
@@ -187,8 +187,16 @@ class AutostartRun {
     }
   }
 
+  /** Nobody waits for one that is not to start; and while one waits somebody may take it over. */
+  async #admitted(mine: symbol, plan: Plan, one: Waiting): Promise<Verdict> {
+    const verdict = await this.#verdict(plan, one)
+    if (verdict !== 'start') return verdict
+    await this.#admission(mine)
+    return await this.#verdict(plan, one)
+  }
+
   /** What the log says of it now. One that is starting, for a daemon before this one, is waited for. */
-  async #verdict(plan: Plan, { id, tries }: Waiting): Promise<'start' | 'drop' | 'failed'> {
+  async #verdict(plan: Plan, { id, tries }: Waiting): Promise<Verdict> {
     const ct = this.#pool.states.ct(id)
     const { is } = await standingOf(this.#pool.log, plan, id)
     if (is === 'started' || is === 'skipped') return 'drop'

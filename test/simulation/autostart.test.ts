@@ -137,13 +137,15 @@ describe('A plan', () => {
     await world.must('ct.stop', { id: 'stopped' })
     await world.must('ct.set', { id: 'unset', set: { autostart: null } })
     await world.must('ct.delete', { id: 'gone' })
-    await world.must('ct.start', { id: 'mine' })
+    const mine = world.send('ct.start', { id: 'mine' })
+    await world.pass(10)
     assert.deepEqual(ids(await queue(world)), ['cancelled', 'last'])
     await world.wait(() => starts(world).includes('cancelled'), 'it does not start')
     await world.pass(100)
-    const op = [...world.daemon.pool('tank').states.cts()].find(({ context }) => context.op)?.context.op?.id
+    const op = world.daemon.pool('tank').states.byCtid('cancelled')?.context.op?.id
     await world.must('op.cancel', { op: op ?? '' })
     await world.pass(MINUTE)
+    assert.ok(mine.answered && mine.error === null)
     assert.deepEqual(starts(world), ['first', 'mine', 'cancelled', 'last'])
     assert.equal(await stateOf(world, 'cancelled'), 'stopped')
     assert.deepEqual(ends(world).at(-1), { result: 'done', failed: [], left: [] })
