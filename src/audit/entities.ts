@@ -4,6 +4,7 @@
  * A value is text as `show` prints it; what is empty is not there. Only state is here, and no name that follows from
  * others (paths, datasets' names).
  */
+import { witnessText } from '../events/types/witness.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { phaseOf } from '../machines/life.ts'
 import type { PoolContext } from '../machines/pool/context.ts'
@@ -79,6 +80,9 @@ export function poolEntities(pool: PoolView): Entity[] {
       parallel_start: config.parallelStart,
       parallel_stop: config.parallelStop,
       ...config.attrs,
+      ...Object.fromEntries(
+        Object.entries(config.witnesses ?? {}).map(([name, it]) => [`witness ${name}`, witnessText(it)]),
+      ),
       autostart_plan: context.autostart,
       operation: context.op && `${context.op.command} (${context.op.id})`,
     }),

@@ -96,6 +96,8 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
       return `ct ${data['how']}: ${data['program']}`
     case 'EffectFenced':
       return `recovery stopped a leftover helper (${data['processes']} processes)`
+    case 'HeadKept':
+      return `kept the head ${data['pool']}:${data['seq']} of ${data['host'] ?? 'another host'}`
     case 'EffectInDoubt':
       return `in doubt: ${data['why']}`
     case 'RefusalsSummed':

@@ -81,7 +81,7 @@ async function finishClosing(
     )
   })
   if (error) throw new CallError('failed', 'E_EXPORT', error)
-  await pool.upkeep
+  await pool
     .finish()
     .catch((cause) =>
       pool.ports.logger.warn({ pool: pool.name, error: String(cause) }, 'the head could not be anchored'),

@@ -34,6 +34,7 @@ import { recover, settle } from './recovery.ts'
 import { openingDrafts, type Previous, previousOf, sessionOpened } from './session.ts'
 import { specOf } from './spec.ts'
 import { Upkeep } from './upkeep.ts'
+import { Witnesses } from './witnesses.ts'
 
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
 const REPORT_GRACE_MS = 300
@@ -58,6 +59,7 @@ export class Pool {
   readonly engine: Engine
   readonly checkpoints: Checkpoints | null
   readonly upkeep: Upkeep
+  readonly witnesses: Witnesses
   /** What its log was found to be. */
   readonly found: Pick<OpenPoolLog, 'anchors' | 'opened' | 'broken'>
   readonly #ports: DaemonPorts
@@ -84,6 +86,8 @@ export class Pool {
     this.#ends = new OperationEnds(journal)
     this.checkpoints = cache && new Checkpoints(journal, cache, () => paceOf(ports.clock))
     this.upkeep = new Upkeep(ports, journal, facts.dataset, this.checkpoints, anchors)
+    this.witnesses = new Witnesses(ports, journal, facts)
+    this.upkeep.onAnchored = (head) => this.witnesses.tell(head)
     this.found = log
     journal.listen((committed) => this.#onCommit(committed))
   }
@@ -331,12 +335,18 @@ export class Pool {
     return ct.context.identity ? ctidOf(ct) : null
   }
 
+  /** At export, when nothing more comes: its last head goes to all who keep it. */
+  async finish(): Promise<void> {
+    await this.witnesses.finish(await this.upkeep.finish())
+  }
+
   /** Stops watching; effects on their way are left to the next opening. */
   async detach(): Promise<void> {
     this.#closing = true
     this.#abort.abort()
     for (const stop of this.#watches.values()) stop()
     this.#watches.clear()
+    this.witnesses.stop()
     this.engine.stop()
     this.#ends.giveUp('osctld ended before the operation did; it goes on when osctld is back')
     await Promise.all([...this.#background])

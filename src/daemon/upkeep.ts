@@ -18,7 +18,7 @@ import { stateHash } from './baselines.ts'
 import type { Checkpoints } from './checkpoints.ts'
 
 import { confirmSnapshot } from './confirm.ts'
-import type { Journal } from './journal.ts'
+import type { Committed, Journal } from './journal.ts'
 import type { DaemonPorts } from './ports.ts'
 
 export const SEGMENT_EVENTS = 250_000
@@ -66,7 +66,7 @@ export class Upkeep {
     }
     journal.onLost = (head) =>
       this.#quietly('the lost head could not be anchored', () => anchors.setProperty(head))
-    journal.listen(() => this.#onCommit())
+    journal.listen((committed) => this.#onCommit(committed))
   }
 
   #quietly(what: string, work: () => Promise<void>): void {
@@ -87,8 +87,12 @@ export class Upkeep {
     }
   }
 
-  #onCommit(): void {
-    if (!this.#anchorPlanned) {
+  /** Set by the pool: told each head that was anchored. */
+  onAnchored: (head: Head) => void = () => {}
+
+  #onCommit({ stored }: Committed): void {
+    // Heads of others are no reason to send one's own (kept-heads.ts).
+    if (!this.#anchorPlanned && stored.some(({ type }) => type !== 'HeadKept')) {
       this.#anchorPlanned = true
       this.#quietly('the head could not be anchored', () => this.#anchorLater())
     }
@@ -120,6 +124,7 @@ export class Upkeep {
     await this.#anchors.setProperty(head)
     this.#ports.logger.info({ dataset: this.#dataset, seq: head.seq, hash: head.hash }, 'log head')
     this.#anchored = head.seq
+    this.onAnchored(head)
     if (this.#ports.clock.wall() - this.#snapshot.at >= SNAPSHOT_EVERY_MS) await this.#takeSnapshot(head)
     return head
   }
@@ -165,9 +170,11 @@ export class Upkeep {
   }
 
   /** At export: the last word about this log. */
-  async finish(): Promise<void> {
+  async finish(): Promise<Head> {
     await this.save()
-    await this.#takeSnapshot(await this.anchor())
+    const head = await this.anchor()
+    await this.#takeSnapshot(head)
+    return head
   }
 
   async stop(): Promise<void> {

@@ -220,6 +220,26 @@ export interface MaterialisePort {
 
 /** How long, since boot, some task had to wait for a processor, memory or a disk, each in µs (PSI). */
 export type Pressure = { readonly cpu: number; readonly memory: number; readonly io: number }
+/** Short messages to other machines, or to the host's own syslog. Each is over, well or not, in half a minute. */
+export interface MessagePort {
+  /** One line; null is the host's own syslog. A server is told over TCP: that it took it is all that is known. */
+  syslog(line: string, server: { readonly host: string; readonly port: number | null } | null): Promise<void>
+  /**
+   * POSTs JSON; resolves when the server answers 2xx. Its certificate is verified. E_NETWORK, E_NOT_FOUND (a file).
+   * @param files  paths: a bearer token, certificates to trust instead of the usual ones
+   */
+  post(url: string, json: string, files: { token: string | null; ca: string | null }): Promise<void>
+  /** Runs `osctl witness keep` on another host, with this on its standard input. E_FAILED in its own words. */
+  ssh(to: SshTarget, text: string): Promise<void>
+}
+
+export type SshTarget = {
+  readonly user: string | null
+  readonly host: string
+  readonly port: number | null
+  readonly keyFile: string | null
+  readonly knownHostsFile: string | null
+}
 
 export interface Host {
   readonly simulated: boolean
@@ -227,6 +247,7 @@ export interface Host {
   readonly lxc: LxcPort
   readonly images: ImagePort
   readonly materialise: MaterialisePort
+  readonly messages: MessagePort
   bootId(): string
   hostName(): string
   hostId(): string | null

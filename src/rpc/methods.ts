@@ -12,26 +12,10 @@
 import { z } from 'zod'
 import { autostartSchema, hostnameSchema } from '../events/types/config.ts'
 import { attrNameSchema, ctidSchema, poolNameSchema, repositoryNameSchema } from '../events/types/ids.ts'
+import { meta, type metaSchema, pools, target } from './fields.ts'
+import { witnessMethods } from './witness-methods.ts'
 
-/** `id` or `pool:id`. */
-const target = z.string().min(1).max(300)
-const pools = z.array(poolNameSchema)
 const seconds = z.int().min(0).max(86_400)
-
-export const metaSchema = z.strictObject({
-  cli: z.string().max(1000).optional(),
-  key: z.string().min(8).max(100).optional(),
-  reason: z.string().max(500).optional(),
-  sudoUser: z.string().max(100).optional(),
-  sshClient: z.string().max(100).optional(),
-  /** Answer with the operation's id as soon as it is accepted. */
-  noWait: z.boolean().optional(),
-  /** Send progress notifications. */
-  progress: z.boolean().optional(),
-  /** Answer with a plan, and change nothing. */
-  dryRun: z.boolean().optional(),
-})
-const meta = { meta: metaSchema.optional() }
 
 /**
  * A moment: a position (`SEQ`, `POOL:SEQ`), or a time in ms since the epoch, which means the last event that is not
@@ -116,6 +100,8 @@ export const methods = {
   'pool.formats': z.strictObject({ pools: pools.optional(), ...meta }),
   /** To the newest format that this osctld knows; it cannot be undone. */
   'pool.upgrade': z.strictObject({ name: poolNameSchema, ...meta }),
+
+  ...witnessMethods,
 
   'ct.list': z.strictObject({
     ids: z.array(target).optional(),

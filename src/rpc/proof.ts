@@ -51,6 +51,36 @@ export type FormatRow = {
   problem: string | null
 }
 
+/** Who keeps the heads of a pool's log. What was sent is as of this daemon's start. */
+export type WitnessRow = {
+  pool: string
+  name: string
+  kind: string
+  target: string
+  /** new: nothing was sent yet; ok; failing: the last attempt failed. Null of the past. */
+  state: 'new' | 'ok' | 'failing' | null
+  /** Last that it took, its position and the beginning of its hash. */
+  last_head: string | null
+  sent_at: number | null
+  /** Attempts that failed since. */
+  failures: number | null
+  error: string | null
+}
+
+/** A head of another pool's log that is kept here. */
+export type KeptRow = {
+  /** The pool that keeps it, and where. */
+  keeper: string
+  position: string
+  kept_at: number
+  pool: string
+  guid: string
+  host: string | null
+  seq: number
+  hash: string
+  time: number
+}
+
 /** What going on with a log that cannot be trusted would give up. */
 export type RecoveryPlan = {
   pool: string

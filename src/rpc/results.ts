@@ -3,9 +3,10 @@
 import type { ExportHeader, ExportPage, ReplaySummary } from './archive-rows.ts'
 import type { BootListRow, BootReport } from './boot-rows.ts'
 import type { HealthRow, Status } from './host-rows.ts'
+import type { LogResults } from './log-results.ts'
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
-import type { FormatRow, QuarantineRow, RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
+import type { QuarantineRow, RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
 import type { RpcId } from './protocol.ts'
 
 export type { BootRow, ExportHeader, ExportPage, Incident, ReplaySummary } from './archive-rows.ts'
@@ -297,7 +298,7 @@ export type EndedNote = { id: RpcId; reason: string }
 export type RowsNote = { id: RpcId; rows: unknown[] }
 
 /** What each method answers with. */
-export type MethodResults = {
+export type MethodResults = LogResults<Accepted> & {
   ping: 'pong'
   status: Status
   'pool.list': PoolRow[]
@@ -312,8 +313,6 @@ export type MethodResults = {
   'pool.autostart-queue': AutostartRow[]
   'pool.autostart-trigger': Accepted
   'pool.autostart-cancel': Accepted
-  'pool.formats': FormatRow[]
-  'pool.upgrade': Accepted
   /** With `columns`, rows of those alone. */
   'ct.list': Partial<CtRow>[]
   'ct.show': CtRow

@@ -11,6 +11,7 @@ export type Command = { readonly method: MethodName; readonly params: MethodInpu
 export const CTS = ['a', 'b', 'c', 'd', 'e'] as const
 const DISTRIBUTIONS = ['busybox', 'debian'] as const
 const MODES = ['stop', 'shutdown', 'kill'] as const
+const WITNESSES = ['one', 'two'] as const
 const REPOSITORIES = ['default', 'mine'] as const
 
 /** What there is to ask about. */
@@ -107,6 +108,33 @@ export const MAKERS: Makers = {
   'pool.set': {
     weight: 0.5,
     make: (chance, { pools }) => ({ name: chance.pick(pools), set: { parallelStart: 1 + chance.below(4) } }),
+  },
+  'witness.add': {
+    weight: 0.4,
+    make: (chance, { pools }) => ({
+      pool: chance.pick(pools),
+      name: chance.pick(WITNESSES),
+      target: chance.pick(['syslog:logs', 'https://notary.example.org/heads', 'ssh:root@node2']),
+    }),
+  },
+  'witness.delete': {
+    weight: 0.3,
+    make: (chance, { pools }) => ({ name: `${chance.pick(pools)}:${chance.pick(WITNESSES)}` }),
+  },
+  'witness.test': {
+    weight: 0.2,
+    make: (chance, { pools }) => ({ name: `${chance.pick(pools)}:${chance.pick(WITNESSES)}` }),
+  },
+  'witness.keep': {
+    weight: 0.5,
+    make: (chance, { pools }) => ({
+      keeper: chance.pick(pools),
+      pool: 'far',
+      guid: '77',
+      seq: chance.below(50),
+      hash: String(chance.below(3)).repeat(64),
+      time: 1,
+    }),
   },
   'repo.add': {
     weight: 0.3,

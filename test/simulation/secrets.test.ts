@@ -155,6 +155,14 @@ describe('A secret', () => {
       assert.notEqual(host.osctl('repo', 'add', 'c', `ftp://user:${SECRET}@images.example.org`), 0)
       assert.notEqual(host.osctl('ct', 'import', `https://user:${SECRET}@images.example.org/ct.tar`), 0)
       assert.notEqual(host.osctl('ct', 'start', `https://user:${SECRET}@images.example.org`), 0)
+      // A witness: in its address, and in the file that holds its token.
+      assert.notEqual(host.osctl('witness', 'add', 'w', `https://u:${SECRET}@notary.example.org/`), 0)
+      assert.notEqual(host.osctl('witness', 'add', 'w', `https://notary.example.org/?t=${SECRET}`), 0)
+      writeFileSync(join(host.dir, 'machine.token'), SECRET)
+      const token = ['--token-file', join(host.dir, 'machine.token')]
+      assert.equal(host.osctl('witness', 'add', 'w', 'https://notary.example.org/', ...token), 0)
+      assert.equal(host.osctl('witness', 'test', 'w'), 0)
+      rmSync(join(host.dir, 'machine.token'))
       // What an index and an archive say.
       assert.equal(host.osctl('repo', 'add', 'web', WEB), 0)
       assert.equal(host.osctl('repo', 'add', 'signed', `${WEB}/signed`), 0)

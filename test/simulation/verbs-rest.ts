@@ -21,11 +21,24 @@ const withoutRepository = async (world: World): Promise<void> => {
   await withRepository(world)
   await world.must('repo.disable', { name: 'tank:mine' })
 }
+const witnessed = async (world: World): Promise<void> => {
+  await world.must('witness.add', { pool: 'tank', name: 'far', target: 'ssh:root@node2' })
+}
+const FAR_HEAD = { pool: 'far', guid: '77', host: 'node2', seq: 5, hash: 'ab'.repeat(32), time: 1 }
 const MINE = { name: 'tank:mine' }
 
 /** They end in the commit that begins them. */
 export const COMMITS: readonly Verb[] = [
   { name: 'pool set', method: 'pool.set', params: { name: 'tank', set: { parallelStart: 3 } } },
+  {
+    name: 'witness add',
+    method: 'witness.add',
+    params: { name: 'far', target: 'ssh:root@node2' },
+    // Its first head is sent when that was anchored.
+    lingerMs: 70_000,
+  },
+  { name: 'witness del', method: 'witness.delete', params: { name: 'tank:far' }, prepare: witnessed },
+  { name: 'witness keep', method: 'witness.keep', params: FAR_HEAD },
   { name: 'repo del', method: 'repo.delete', params: MINE, prepare: withRepository },
   { name: 'repo disable', method: 'repo.disable', params: MINE, prepare: withRepository },
   { name: 'repo enable', method: 'repo.enable', params: MINE, prepare: withoutRepository },

@@ -17,6 +17,10 @@ const READ_ONLY: readonly MethodName[] = [
   'boot.list',
   'boot.report',
   'pool.formats',
+  'witness.list',
+  'witness.heads',
+  // It sends a message, and changes nothing here.
+  'witness.test',
   'ct.list',
   'ct.show',
   'ct.log',

@@ -57,9 +57,9 @@ async function daemonOf(release: 'next' | 'before'): Promise<void> {
   await scene.sh('sv -w 30 stop osctld')
   const lay = 'mkdir -p /run/next && tar -C /run/next -xf /dev/vdc && mount --bind /run/next /usr/lib/osctl'
   await scene.sh(release === 'next' ? lay : 'umount -l /usr/lib/osctl')
-  await scene.sh('sv start osctld')
+  await scene.sh('sv -w 60 start osctld')
   await scene.expectNewDaemon()
-  await scene.machine.waitUntilSucceeds('osctl pool show -H -o state tank | grep -qx active')
+  await scene.machine.waitUntilSucceeds('osctl pool show tank')
 }
 
 const shown = (column: string): Promise<string> => scene.osctl(`pool show -H -o ${column} tank`)
@@ -72,6 +72,7 @@ describe('a pool that the next release had', { timeout: 30 * MINUTE }, () => {
     await scene.osctl('ct set hostname bb www.example.org')
     await scene.refused('repo disable tank:default', /has format 1, and this needs format 2/)
     await scene.powerCycle()
+    await scene.machine.waitUntilSucceeds('osctl pool show tank')
     assert.equal((await shown('log,format')).trim().replace(/\s+/g, ' '), 'ok 1')
     await scene.eventually(
       'bb runs',

@@ -15,6 +15,7 @@ import { replay, replaySummary } from './replay.ts'
 import { revert } from './revert.ts'
 import { completion, genCompletion, genMan, help } from './self.ts'
 import { why } from './why.ts'
+import { witness } from './witness.ts'
 
 export const root: GroupSpec = {
   name: 'osctl',
@@ -30,6 +31,7 @@ export const root: GroupSpec = {
     why,
     boot,
     event,
+    witness,
     diff,
     incident,
     replay,

@@ -20,6 +20,8 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'pool.autostart-trigger': true,
   'pool.autostart-cancel': true,
   'pool.upgrade': true,
+  'witness.add': true,
+  'witness.delete': true,
   'ct.new': true,
   'ct.import': true,
   'ct.delete': true,
@@ -48,7 +50,13 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
 
 /** Methods that only read, and may be asked with `dryRun` as without it. */
 const isChanging = (method: MethodName): method is ChangingMethod => method in PLANS
-const RECORDS: readonly MethodName[] = ['ct.exec', 'ct.attach', 'ct.session-ended']
+const RECORDS: readonly MethodName[] = [
+  'ct.exec',
+  'ct.attach',
+  'ct.session-ended',
+  'witness.keep',
+  'witness.test',
+]
 
 type Params = { meta?: Meta | undefined }
 type Handler = (params: Params, call: Call) => Promise<unknown>
@@ -60,8 +68,7 @@ type Handler = (params: Params, call: Call) => Promise<unknown>
 export function withPlan(method: MethodName, handle: Handler): Handler {
   return async (params, call) => {
     if (params.meta?.dryRun !== true) return await handle(params, call)
-    if (RECORDS.includes(method))
-      throw invalid('E_NO_PLAN', 'no --dry-run of this: it opens a session at once')
+    if (RECORDS.includes(method)) throw invalid('E_NO_PLAN', 'no --dry-run of this: it is done at once')
     if (!isChanging(method)) return await handle(params, call)
     const can = PLANS[method]
     if (can !== true) throw invalid('E_NO_PLAN', `no --dry-run of this: ${can}`)

@@ -23,6 +23,7 @@ import { revertHandlers } from './revert.ts'
 import { sessionHandlers } from './session.ts'
 import { subscribeHandlers } from './subscribe.ts'
 import { undeleteHandlers } from './undelete.ts'
+import { witnessHandlers } from './witness.ts'
 
 export function handlers(daemon: Daemon, pid: number): Handlers {
   const all: Handlers = {
@@ -42,6 +43,7 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...revertHandlers(daemon),
     ...undeleteHandlers(daemon),
     ...proofHandlers(daemon),
+    ...witnessHandlers(daemon),
     diff: stateAnswers(daemon.past).diff,
     ...exportHandlers(daemon, pid),
   }

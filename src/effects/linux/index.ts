@@ -23,6 +23,7 @@ import { effectRunner } from './exec.ts'
 import { makeFences } from './fence.ts'
 import { handsOn, type LinuxOptions, type Setting } from './hands.ts'
 import { isRunning } from './lxc.ts'
+import { linuxMessages } from './messages.ts'
 import type { Paths } from './paths.ts'
 import { readPressure } from './pressure.ts'
 import { rehearsal } from './rehearsal/index.ts'
@@ -74,6 +75,7 @@ export async function linuxHost(options: LinuxOptions = {}): Promise<LinuxHost> 
       const known = { ...setting.known, datasets }
       return rehearsal(linuxObserver(host, system, stage), { ...setting, known })
     },
+    messages: linuxMessages(),
     bootId: () => bootId,
     hostName: () => hostname(),
     hostId: () => hostId,

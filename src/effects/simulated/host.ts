@@ -11,6 +11,7 @@ import { simulatedImages } from './image-port.ts'
 import { simulatedLxc } from './lxc-port.ts'
 import type { SimulatedMachine } from './machine.ts'
 import { simulatedMaterialise } from './materialise-port.ts'
+import { simulatedMessages } from './message-port.ts'
 import { containerKey } from './state.ts'
 import { simulatedZfs } from './zfs-port.ts'
 
@@ -66,6 +67,7 @@ export function simulatedHost(
     lxc: simulatedLxc(machine, calls, () => latency?.('lxc.start', ports.random) ?? 0),
     images: simulatedImages(state, calls),
     materialise: simulatedMaterialise(state, calls),
+    messages: simulatedMessages(machine, calls),
     bootId: () => state.bootId,
     hostName: () => state.hostName,
     hostId: () => state.hostId,

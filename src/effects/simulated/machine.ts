@@ -49,6 +49,9 @@ export type Listener = {
 export class SimulatedMachine {
   readonly state: MachineState
   readonly helpers = new Set<Helper>()
+  /** What was sent to other machines, and those that do not answer. */
+  readonly messages: { readonly to: string; readonly text: string }[] = []
+  readonly deaf = new Set<string>()
   readonly #listeners = new Set<Listener>()
   readonly #watchers = new Set<() => void>()
   readonly #now: () => number

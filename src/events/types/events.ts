@@ -26,6 +26,7 @@ import {
 } from './ids.ts'
 import { failureClassSchema, runEvidence } from './intents.ts'
 import { logEventSchemas, segmentHeadSchema } from './log-events.ts'
+import { witnessesSchema } from './witness.ts'
 
 const json = z.json()
 const guid = z.string()
@@ -220,6 +221,8 @@ export const eventSchemas = {
     set: z.object({
       parallelStart: z.int().min(1).max(1000).optional(),
       parallelStop: z.int().min(1).max(1000).optional(),
+      /** All that there are from now on. */
+      witnesses: witnessesSchema.optional(),
       attrs: z.record(z.string(), z.string().nullable()).optional(),
     }),
     old: z.record(z.string(), json),

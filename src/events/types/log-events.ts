@@ -4,6 +4,7 @@
  * format 1 all the same, since no release had been made of it.
  */
 import { z } from 'zod'
+import { actorSchema } from './actor.ts'
 
 const headSchema = z.object({ seq: z.int().min(0), hash: z.string() })
 
@@ -30,6 +31,18 @@ export const logEventSchemas = {
   }),
   /** Sealed segments were removed. All that ever were, oldest first: the chain can be followed over them. */
   SegmentsPruned: z.object({ segments: z.array(segmentHeadSchema).min(1) }),
+  /** A head of another pool's log, which this one keeps as its witness. */
+  HeadKept: z.object({
+    pool: z.string().max(200),
+    guid: z.string().max(20),
+    /** The host that had it, by its own word. */
+    host: z.string().max(300).nullable(),
+    seq: z.int().min(0),
+    hash: z.string(),
+    /** When it was the head, by that host's clock: ms since the epoch. */
+    time: z.number(),
+    actor: actorSchema,
+  }),
   /** From here on the log holds what only a release that knows this format can read. */
   PoolUpgraded: z.object({ from: z.int(), to: z.int(), needs: z.string() }),
 } as const

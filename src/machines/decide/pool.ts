@@ -1,5 +1,6 @@
 /** Decisions about a pool and the plain entities on it: install, uninstall, settings, repositories, trash. */
 import type { EventData, Fact } from '../../events/types/events.ts'
+import type { Witness } from '../../events/types/witness.ts'
 import { exists, lifeOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'
 import { cancelAutostart, endPlan, triggerAutostart } from './autostart.ts'
@@ -13,6 +14,7 @@ import {
   type Refusal,
   refuse,
 } from './decision.ts'
+import { decideWitness } from './witness.ts'
 
 export const DEFAULT_ID_RANGE = {
   name: 'default',
@@ -33,6 +35,8 @@ export type PoolCommand =
   | { readonly type: 'pool.autostart-trigger' }
   | { readonly type: 'pool.autostart-cancel' }
   | { readonly type: 'pool.set'; readonly set: EventData<'PoolConfigSet'>['set'] }
+  | { readonly type: 'witness.add'; readonly name: string; readonly witness: Witness }
+  | { readonly type: 'witness.delete'; readonly name: string }
   | { readonly type: 'repo.add'; readonly name: string; readonly url: string }
   | { readonly type: 'repo.delete'; readonly name: string }
   | { readonly type: 'repo.set'; readonly name: string; readonly enabled: boolean }
@@ -53,6 +57,8 @@ const NEED_IMPORTED: readonly PoolCommand['type'][] = [
   'pool.set',
   'pool.autostart-trigger',
   'pool.autostart-cancel',
+  'witness.add',
+  'witness.delete',
   'repo.add',
   'repo.delete',
   'repo.set',
@@ -83,6 +89,9 @@ export function decidePool(view: DecideView, command: PoolCommand, asked: Asked)
       return cancelAutostart(view, asked)
     case 'pool.set':
       return set(pool, command.set, asked)
+    case 'witness.add':
+    case 'witness.delete':
+      return decideWitness(pool, command, asked)
     case 'repo.add':
     case 'repo.delete':
     case 'repo.set':

@@ -136,7 +136,7 @@ function settingsOf(view: DecideView, stream: StreamId, fact: Revertible, comman
     case 'CtConfigSet':
       return changedOf(fact, view.ct(ctIn(stream)).context.settings)
     case 'PoolConfigSet':
-      return changedOf(fact, config)
+      return changedOf(fact, { witnesses: {}, ...config } as Configured)
     case 'RepositoryAdded': {
       const now = repositories[fact.name]?.url ?? null
       return [{ name: `repository ${fact.name}`, was: null, made: fact.url, now }]

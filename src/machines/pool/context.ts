@@ -1,6 +1,7 @@
 /** What a pool's machine remembers, and the plain reducers of the entities that live on a pool. */
 import type { IdBlock } from '../../events/types/config.ts'
 import type { EventData, FactOf } from '../../events/types/events.ts'
+import type { Witness } from '../../events/types/witness.ts'
 import { type Operation, want } from '../operation.ts'
 import type { Seen, Wanted } from '../step.ts'
 
@@ -47,6 +48,8 @@ export type PoolContext = {
     readonly parallelStart: number
     readonly parallelStop: number
     readonly attrs: Table<string>
+    /** Who keeps the heads of the log, by name; absent when nobody does. */
+    readonly witnesses?: Table<Witness>
   }
   /** Trash entries that the present pruning still has to destroy. */
   readonly pruning: readonly string[]
@@ -135,10 +138,12 @@ function withPoolConfig(
     if (value === null) delete attrs[name]
     else attrs[name] = value
   }
+  const witnesses = set.witnesses ?? config.witnesses ?? {}
   return {
     parallelStart: set.parallelStart ?? config.parallelStart,
     parallelStop: set.parallelStop ?? config.parallelStop,
     attrs,
+    ...(Object.keys(witnesses).length === 0 ? {} : { witnesses }),
   }
 }
 

@@ -10,6 +10,7 @@ import { runAlone } from './harness.ts'
 /** Forms of vpsadminos §3.2 for the commands that there are, and ours: the line, and the command it means. */
 const forms = `
 pool ls | pool list | pool ls tank dozer | pool ls -o name,state -H | pool ls -L | pool ls -s name | --pool tank pool ls
+witness ls | witness list tank | witness add w syslog | witness add w ssh:root@node2 --key-file /k --known-hosts-file /h | --pool tank witness add w https://a/ --token-file /t --ca-file /c | witness del tank:w | witness delete w | witness test w | witness keep | witness heads | witness heads tank
 pool upgrade | pool upgrade tank dozer -y | pool upgrade --all --yes | pool upgrade tank --dry-run | pool upgrade -a -o pool,format
 pool show tank | pool info tank | pool show -H -o state tank
 pool import tank | pool import -a | pool import --all --no-autostart | pool import -s tank

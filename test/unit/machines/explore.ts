@@ -186,6 +186,11 @@ export const FORMS: readonly Form[] = [
   }),
   plain({ type: 'SegmentsPruned', segments: [{ segment: 1, first: 1, last: 1, head: '' }] }),
   plain({ type: 'PoolUpgraded', from: 1, to: 2, needs: '' }),
+  plain({
+    type: 'HeadKept',
+    ...{ pool: 'far', guid: '7', host: null, seq: 1, hash: '', time: 1 },
+    actor: { system: 'boot' },
+  }),
   plain({ type: 'Baseline', of: 'pool', ver: 1, state: null, stateHash: '' }),
   plain({
     type: 'SessionOpened',

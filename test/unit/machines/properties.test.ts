@@ -43,6 +43,7 @@ const ELSEWHERE: readonly EventType[] = [
   'LogRecovered',
   'SegmentsPruned',
   'PoolUpgraded',
+  'HeadKept',
   'Baseline',
   'RefusalsSummed',
   'CtSessionOpened',

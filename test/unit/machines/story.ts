@@ -153,7 +153,7 @@ function daemonDied(w: World): void {
   w.settle()
 }
 
-/** The log's own: a lost end is given up, an old segment pruned, the format raised. */
+/** The log's own: a lost end is given up, an old segment pruned, the format raised, another log's head kept. */
 function kept(w: World): void {
   const head = sha256('head')
   w.tell('log', {
@@ -166,6 +166,9 @@ function kept(w: World): void {
   })
   w.tell('log', { type: 'SegmentsPruned', segments: [{ segment: 1, first: 1, last: 5, head }] })
   w.tell('log', { type: 'PoolUpgraded', from: 1, to: 2, needs: '0.2.0' })
+  const actor = { verified: { uid: 0, gid: 0, pid: 812, start: 1, loginuid: 0, exe: null, tty: null } }
+  const far = { pool: 'deep', guid: '77', host: 'node2', seq: 12, hash: head, time: 1_763_000_100_000 }
+  w.tell('log', { type: 'HeadKept', ...far, actor })
 }
 
 /** A new segment opens with the whole state of every living stream. */

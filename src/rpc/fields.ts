@@ -1,0 +1,22 @@
+/** Parameters that many methods have. */
+import { z } from 'zod'
+import { poolNameSchema } from '../events/types/ids.ts'
+
+/** `id` or `pool:id`. */
+export const target = z.string().min(1).max(300)
+export const pools = z.array(poolNameSchema)
+
+export const metaSchema = z.strictObject({
+  cli: z.string().max(1000).optional(),
+  key: z.string().min(8).max(100).optional(),
+  reason: z.string().max(500).optional(),
+  sudoUser: z.string().max(100).optional(),
+  sshClient: z.string().max(100).optional(),
+  /** Answer with the operation's id as soon as it is accepted. */
+  noWait: z.boolean().optional(),
+  /** Send progress notifications. */
+  progress: z.boolean().optional(),
+  /** Answer with a plan, and change nothing. */
+  dryRun: z.boolean().optional(),
+})
+export const meta = { meta: metaSchema.optional() }
