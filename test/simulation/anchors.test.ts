@@ -5,7 +5,7 @@ import { ANCHOR_PROPERTY, SNAPSHOTS_KEPT } from '../../src/daemon/anchors.ts'
 import type { MemoryDisk } from '../../src/events/log/memory-disk.ts'
 import type { VerifyRow } from '../../src/rpc/proof.ts'
 import type { HealthRow, PoolRow } from '../../src/rpc/results.ts'
-import { assertWell, running, runs, scene, stateOf } from './scenes.ts'
+import { assertWell, loseAcknowledged, running, runs, scene, stateOf } from './scenes.ts'
 import type { World } from './world.ts'
 
 const poolRow = async (world: World, name = 'tank'): Promise<PoolRow> =>
@@ -153,16 +153,7 @@ describe('A log that does not fit its anchors is read-only, and says why', () =>
   it('when a disk that does not answer comes back without what it had acknowledged', async () => {
     const world = await scene()
     await running(world, 'web')
-    const disk = world.disks.named('tank')
-    let lost = false
-    world.plan = ({ where, phase }) => {
-      if (where !== 'log' || phase !== 'before' || lost) return { do: 'nothing' }
-      lost = true
-      disk.discard(2)
-      return { do: 'disk', fault: 'unknown-lost' }
-    }
-    const { error } = await world.call('ct.set', { id: 'web', set: { hostname: 'x' } })
-    world.plan = () => ({ do: 'nothing' })
+    const { error } = await loseAcknowledged(world)
     assert.match(error?.message ?? '', /its end is lost: it ends at \d+, and \d+ was committed/)
     assert.match((await poolRow(world)).problem ?? '', /its end is lost/)
   })

@@ -7,7 +7,7 @@ import type { HealthRow, HistoryRow, PoolRow } from '../../src/rpc/results.ts'
 import { nameOf } from './boundary.ts'
 import { at, type Way, waysAt } from './crashes.ts'
 import { problems } from './invariants.ts'
-import { assertWell, count, row, running, runs, scene, stateOf } from './scenes.ts'
+import { assertWell, count, loseAcknowledged, row, running, runs, scene, stateOf } from './scenes.ts'
 import { World, type WorldCopy } from './world.ts'
 
 const HOUR = 3_600_000
@@ -187,16 +187,7 @@ describe('What happened in what was lost', () => {
   it('while the daemon ran is recovered from as well, and is known to the next daemon', async () => {
     const world = await scene()
     await running(world, 'web')
-    const disk = world.disks.named('tank')
-    let lost = false
-    world.plan = ({ where, phase }) => {
-      if (where !== 'log' || phase !== 'before' || lost) return { do: 'nothing' }
-      lost = true
-      disk.discard(2)
-      return { do: 'disk', fault: 'unknown-lost' }
-    }
-    await world.call('ct.set', { id: 'web', set: { hostname: 'x' } })
-    world.plan = () => ({ do: 'nothing' })
+    await loseAcknowledged(world)
     await world.pass(1000)
     world.kill()
     await bootOn(world)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { CtRow } from '../../src/rpc/results.ts'
 import { problems } from './invariants.ts'
 import { TAR, tarImage, ZFS, zfsImage } from './verbs.ts'
-import { World, type WorldOptions } from './world.ts'
+import { type Request, World, type WorldOptions } from './world.ts'
 
 export type Scene = Partial<WorldOptions> & { pools?: readonly string[] }
 
@@ -60,3 +60,18 @@ export const types = (world: World, pool = 'tank'): string[] =>
 
 export const count = (world: World, type: string, pool = 'tank'): number =>
   types(world, pool).filter((other) => other === type).length
+
+/** The disk does not answer, and comes back without the last two events, which it had acknowledged. */
+export async function loseAcknowledged(world: World): Promise<Request> {
+  const disk = world.disks.named('tank')
+  let lost = false
+  world.plan = ({ where, phase }) => {
+    if (where !== 'log' || phase !== 'before' || lost) return { do: 'nothing' }
+    lost = true
+    disk.discard(2)
+    return { do: 'disk', fault: 'unknown-lost' }
+  }
+  const request = await world.call('ct.set', { id: 'web', set: { hostname: 'x' } })
+  world.plan = () => ({ do: 'nothing' })
+  return request
+}

@@ -111,7 +111,12 @@ describe('a pool that the next release had', { timeout: 30 * MINUTE }, () => {
     assert.match(await scene.osctl('ct ls -H -o id'), /bb/)
     await daemonOf('next')
     assert.equal((await shown('log,format')).trim().replace(/\s+/g, ' '), 'ok 2')
-    await scene.osctl('ct start bb')
+    // It has autostart, and no daemon since the boot could start it.
+    await scene.eventually(
+      'bb runs',
+      async () => (await scene.column('bb', 'state')) === 'running',
+      3 * MINUTE,
+    )
     await scene.osctl('ct stop bb')
     assert.match(await scene.osctl('event verify --full'), /ok/)
   })
