@@ -92,6 +92,10 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
       return 'adopted: still running after osctld restarted'
     case 'CtLost':
       return 'stopped: the host died'
+    case 'DriftNoticed':
+      return `changed by hand: ${data['drift']}: ${data['seen']}; expected: ${data['expected']}`
+    case 'DriftGone':
+      return `as the log says again: ${data['drift']}`
     case 'CtSessionOpened':
       return `ct ${data['how']}: ${data['program']}`
     case 'EffectFenced':

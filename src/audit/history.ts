@@ -37,6 +37,8 @@ const HAPPENINGS: readonly EventType[] = [
   'CtRebooted',
   'CtAdopted',
   'CtLost',
+  'DriftNoticed',
+  'DriftGone',
   'EffectFenced',
   'EffectInDoubt',
 ]

@@ -29,6 +29,11 @@ function problemOf(pool: PoolView, ct: CtState): string | null {
   return ct.context.op?.pending?.inDoubt ?? null
 }
 
+function driftOf(ct: CtState): string | null {
+  const names = Object.keys(ct.context.drift ?? {})
+  return names.length === 0 ? null : names.map((name) => `${ctidOf(ct)}/${name}`).join(' ')
+}
+
 export function ctRow(pool: PoolView, ct: CtState): CtRow {
   const { identity, settings, map, run, op, createdAt } = ct.context
   const ctid = ctidOf(ct)
@@ -61,6 +66,7 @@ export function ctRow(pool: PoolView, ct: CtState): CtRow {
     stream: ctIdOf(ct),
     restart_needed: phaseOf(ct, 'settings') === 'declared/restartNeeded',
     operation: op?.id ?? null,
+    drift: driftOf(ct),
     problem: problemOf(pool, ct),
     created_at: createdAt,
     started_at: run?.startedAt ?? null,

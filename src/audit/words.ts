@@ -38,6 +38,10 @@ export function inWords(event: Pick<StoredEvent, 'type' | 'data'>): string {
       return 'it was to come back from the trash'
     case 'CtExited':
       return exited(event.data as EventData<'CtExited'>)
+    case 'DriftAdopted':
+      return `the log took over what is there: ${data['drift']}`
+    case 'DriftRepairRequested':
+      return `what the log says was to be put back: ${data['drift']}`
     case 'AutostartPlanned':
       return planned(event.data as EventData<'AutostartPlanned'>)
     case 'PoolExportRequested':
@@ -105,6 +109,7 @@ const DONE: Readonly<Record<string, string>> = {
   'lxc.thaw': 'it was thawed',
   'dataset.trash': 'its dataset was moved to the trash',
   'dataset.rename': 'its dataset was put in its place',
+  'dataset.set': 'properties of its dataset were set',
   'dataset.destroy': 'a dataset was destroyed',
 }
 

@@ -6,7 +6,7 @@
  * The plan says what would be given up; it is carried out for the very log that it was made of. Afterwards the pool
  * is imported as after a boot: what the host shows is looked at again, and differs from what the shorter log says
  * where something happened in what was lost. Containers that run although the log says that they do not are taken
- * over; what cannot be taken over is shown by `healthcheck`.
+ * over; what cannot be taken over is drift (drift.ts), and `osctl drift ls` says how to settle it.
  *
  * On a crash the log opens as it was found, or recovered; asking again does what is left.
  */
@@ -15,11 +15,10 @@ import { evidenceName } from '../events/log/store.ts'
 import type { Head } from '../events/types/envelope.ts'
 import type { FactOf } from '../events/types/events.ts'
 import { advance } from '../machines/advance.ts'
-import { decideCt } from '../machines/decide/container.ts'
 import type { Asked } from '../machines/decide/decision.ts'
+import { decideDrift } from '../machines/decide/drift.ts'
 import { decideLog } from '../machines/decide/log.ts'
-import { ctidOf } from '../machines/fold.ts'
-import { lifeOf } from '../machines/life.ts'
+import { ctIdOf, ctidOf, streamOfCt } from '../machines/fold.ts'
 import { headText } from '../rpc/heads.ts'
 import type { RecoveryPlan } from '../rpc/proof.ts'
 import { baselinesOf } from './baselines.ts'
@@ -27,10 +26,8 @@ import type { Bus } from './bus.ts'
 import { refused } from './errors.ts'
 import type { Pool } from './pool.ts'
 import { type DaemonPorts, mintOf } from './ports.ts'
-import { refOf } from './reality.ts'
 
 const MOST_DAMAGE = 20
-const ADOPT_TIMEOUT_S = 120
 
 type Suspect = { readonly isDamaged: boolean; readonly broken: readonly Broken[]; readonly reason: string }
 
@@ -106,22 +103,22 @@ type Owner = {
   asked(actor: 'recovery', command: string, args: Record<string, unknown>): Asked
 }
 
-/** Containers whose start was lost run all the same: a start under the name that they run as takes them over. */
+/** Containers whose start was lost run all the same: that they do is drift, and what has a run of ours is taken over. */
 export async function adoptRunning(owner: Owner, pool: Pool): Promise<void> {
+  await pool.drift.idle()
   for (const ct of pool.containers()) {
-    if (lifeOf(ct) !== 'stopped' || ct.context.op) continue
-    const { runName, state } = await owner.ports.host.lxc.inspect(refOf(pool.name, ct))
-    if (state === 'stopped' || runName === null) continue
-    const ctid = ctidOf(ct)
-    const asked = owner.asked('recovery', 'ct start', { id: ctid })
-    const command = { type: 'ct.start', ctid, run: runName, timeoutSeconds: ADOPT_TIMEOUT_S } as const
+    const drift = ct.context.drift?.['running']
+    if (drift?.found.run == null) continue
+    const asked = owner.asked('recovery', 'drift adopt', { id: `${ctidOf(ct)}/running` })
+    const command = { type: 'drift.adopt', stream: streamOfCt(ct), drift: 'running' } as const
     await owner.bus
-      .run(pool, asked, (view) => decideCt(view, command, asked), { noWait: false })
+      .run(pool, asked, (view) => decideDrift(view, command, asked), { noWait: false })
       .catch((error) =>
         owner.ports.logger.warn(
-          { pool: pool.name, ct: ctid, error: String(error) },
+          { pool: pool.name, ct: ctidOf(ct), error: String(error) },
           'it runs and is not known to',
         ),
       )
+    await pool.lookForNews(pool.states.ct(ctIdOf(ct)))
   }
 }

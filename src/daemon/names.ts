@@ -9,6 +9,7 @@ export const RENAMING: readonly EventType[] = [
   'CtUndeleteRequested',
   'TrashRestored',
   'TrashAdded',
+  'DriftAdopted',
   'UserDeleted',
   'RepositoryAdded',
   'RepositoryDeleted',

@@ -21,6 +21,7 @@ import { ctIdOf, ctidOf, type Quarantine, type States, streamOfCt } from '../mac
 import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { DriftScan } from './drift.ts'
 import { Engine } from './engine.ts'
 import type { Committed, Journal } from './journal.ts'
 import type { OpenPoolLog } from './opening.ts'
@@ -60,6 +61,7 @@ export class Pool {
   readonly checkpoints: Checkpoints | null
   readonly upkeep: Upkeep
   readonly witnesses: Witnesses
+  readonly drift = new DriftScan(this)
   /** What its log was found to be. */
   readonly found: Pick<OpenPoolLog, 'anchors' | 'opened' | 'broken'>
   readonly #ports: DaemonPorts
@@ -150,6 +152,7 @@ export class Pool {
     const seen = await this.#lookAtAll()
     const containers = [...this.journal.states.cts()].length
     await this.journal.note('pool', { type: 'PoolReady', containers, ...seen, settled, inDoubt })
+    this.drift.start(this.#abort.signal)
     this.inBackground('the snapshots could not be confirmed', () => this.upkeep.confirm())
     return { previous }
   }
@@ -228,7 +231,7 @@ export class Pool {
       const ct = this.journal.states.ct(id)
       const sum = this.#reboots.sum(id)
       if (sum) await this.#append(ct, () => [sum])
-      await this.#lookForNews(this.journal.states.ct(id))
+      await this.lookForNews(this.journal.states.ct(id))
     })
   }
 
@@ -240,12 +243,12 @@ export class Pool {
         await this.#ports.clock.sleep(REBOOT_GRACE_MS, this.#abort.signal)
       const ct = this.journal.states.ct(id)
       if (ct.context.op) this.#emptied.add(id)
-      else if (shouldRun(ct)) await this.#lookForNews(ct)
+      else if (shouldRun(ct)) await this.lookForNews(ct)
     })
   }
 
   /** As `#lookAt`, and a container that is as the log says is not worth an event. */
-  async #lookForNews(ct: CtState): Promise<void> {
+  async lookForNews(ct: CtState): Promise<void> {
     const facts = await look(this.#ports.host, this.name, ct, this.#reports.get(ctIdOf(ct)) ?? null)
     if (isNews(ct, facts)) await this.#append(ct, (now) => (isSame(now, ct) ? facts : []))
   }
@@ -262,7 +265,7 @@ export class Pool {
       )
       // It may have ended before anybody watched.
       this.inBackground('a container could not be looked at', () =>
-        this.#lookForNews(this.journal.states.ct(id)),
+        this.lookForNews(this.journal.states.ct(id)),
       )
     } else if (!wanted && watched) {
       watched()
@@ -271,6 +274,7 @@ export class Pool {
   }
 
   #onCommit(committed: Committed): void {
+    this.drift.onCommit(committed)
     this.#ends.onCommit(committed)
     for (const requested of committed.requested) this.engine.start(requested)
     for (const [stream, state] of committed.states) {
@@ -301,7 +305,7 @@ export class Pool {
     }
     if (isSuspect)
       this.inBackground('a container could not be looked at', () =>
-        this.#lookForNews(this.journal.states.ct(ctIdOf(ct))),
+        this.lookForNews(this.journal.states.ct(ctIdOf(ct))),
       )
     const report = this.#reports.get(ctIdOf(ct))
     const { run } = ct.context

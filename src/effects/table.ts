@@ -9,6 +9,7 @@ import { datasetClone } from './kinds/dataset-clone.ts'
 import { datasetCreate } from './kinds/dataset-create.ts'
 import { datasetDestroy } from './kinds/dataset-destroy.ts'
 import { datasetRename } from './kinds/dataset-rename.ts'
+import { datasetSet } from './kinds/dataset-set.ts'
 import { datasetSnapshot } from './kinds/dataset-snapshot.ts'
 import { datasetTrash } from './kinds/dataset-trash.ts'
 import { imageFetch } from './kinds/image-fetch.ts'
@@ -27,6 +28,7 @@ export const effects: EffectTable = {
   'dataset.snapshot': datasetSnapshot,
   'dataset.rename': datasetRename,
   'dataset.trash': datasetTrash,
+  'dataset.set': datasetSet,
   'dataset.destroy': datasetDestroy,
   'image.fetch': imageFetch,
   'image.unpack': imageUnpack,

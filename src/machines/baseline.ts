@@ -16,11 +16,17 @@ export type Baseline = {
   readonly context: unknown
 }
 
-const CT_REGIONS = ['settings', 'life', 'op']
-const POOL_REGIONS = ['life', 'entities', 'trash', 'op']
+const CT_REGIONS = ['settings', 'life', 'drift', 'op']
+const POOL_REGIONS = ['life', 'entities', 'trash', 'drift', 'op']
+/** Left out where they rest: what was written before there was the region reads the same. */
+const RESTING: Readonly<Record<string, string>> = { drift: 'known' }
 
 const phases = (state: PoolState | CtState, regions: readonly string[]): Record<string, string> =>
-  Object.fromEntries(regions.map((name) => [name, phaseOf(state, name)]))
+  Object.fromEntries(
+    regions
+      .map((name) => [name, phaseOf(state, name)])
+      .filter(([name = '', phase]) => RESTING[name] !== phase),
+  )
 
 /** @pure */
 export function baselineOf(state: PoolState | CtState): Baseline {

@@ -78,7 +78,10 @@ export class States implements DecideView {
     const id = ctOfStream(stream)
     if (id === undefined) return
     const ct = state as CtState
+    const before = this.#cts.get(id)?.context.identity?.ctid
     this.#cts.set(id, ct)
+    // Its dataset was renamed by hand, and the log took that over.
+    if (before !== undefined && this.#byCtid.get(before) === id) this.#byCtid.delete(before)
     const ctid = ct.context.identity?.ctid
     if (ctid === undefined) return
     if (exists(ct)) this.#byCtid.set(ctid, id)

@@ -326,6 +326,11 @@ export const methods = {
     ...meta,
   }),
 
+  'drift.list': z.strictObject({ pools: pools.optional(), ...at, ...meta }),
+  'drift.scan': z.strictObject({ pools: pools.optional(), ...meta }),
+  /** As `drift.list` names it; `POOL:` may precede. */
+  'drift.adopt': z.strictObject({ id: z.string().min(1).max(600), ...meta }),
+  'drift.repair': z.strictObject({ id: z.string().min(1).max(600), ...meta }),
   /** `SEQ`, `POOL:SEQ`, or the id of an operation. */
   revert: z.strictObject({ what: z.string().min(1).max(200), force: z.boolean().default(false), ...meta }),
 

@@ -2,16 +2,18 @@
 
 import type { ExportHeader, ExportPage, ReplaySummary } from './archive-rows.ts'
 import type { BootListRow, BootReport } from './boot-rows.ts'
-import type { HealthRow, Status } from './host-rows.ts'
+import type { DriftRow, HealthRow, Status } from './host-rows.ts'
 import type { LogResults } from './log-results.ts'
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
 import type { QuarantineRow, RecoveryPlan, SegmentRow, VerifyRow } from './proof.ts'
 import type { RpcId } from './protocol.ts'
+import type { AutostartRow, Why } from './why-rows.ts'
 
 export type { BootRow, ExportHeader, ExportPage, Incident, ReplaySummary } from './archive-rows.ts'
 export type { BootContainer, BootListRow, BootReport } from './boot-rows.ts'
-export type { HealthRow, Status } from './host-rows.ts'
+export type { DriftRow, HealthRow, Status } from './host-rows.ts'
+export type { AutostartRow, NotStarted, Why, WhyLink } from './why-rows.ts'
 
 export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
 
@@ -46,6 +48,8 @@ export type CtRow = {
   /** Settings changed since the container started that take effect at its next start. */
   restart_needed: boolean
   operation: string | null
+  /** Ids of what the host shows differently (`drift ls`); null when it is as the log says. */
+  drift: string | null
   /** Present when the container's stream cannot be followed or an operation is in doubt. */
   problem: string | null
   created_at: number | null
@@ -149,57 +153,6 @@ export type SubjectRow = {
   stream: string
   created_at: number
   deleted_at: number | null
-}
-
-/** One step from an effect to its cause. */
-/** A container that waits to be started by itself. */
-export type AutostartRow = {
-  pool: string
-  id: string
-  /** Null: it has no autostart any more, or was caught in a reboot. */
-  priority: number | null
-  delay: number | null
-  /** How often it was tried. */
-  attempts: number
-  /** Why it did not start, the last time. */
-  problem: string | null
-}
-
-export type WhyLink = {
-  position: string
-  time: number
-  /** A plain sentence. */
-  what: string
-  type: string
-  /** Who acted, if the event tells of somebody. */
-  actor: string | null
-  op: string | null
-}
-
-/** Why a container is as it is: `links` lead from what made it so back to the cause, the newest first. */
-export type Why = {
-  pool: string
-  ctid: string
-  stream: string
-  column: string
-  present: string
-  /** The value that was asked for; the present one if none was. */
-  value: string
-  since: number | null
-  /** When a value that holds no more had ended at the latest. */
-  until: number | null
-  links: WhyLink[]
-  /** Of one that its host's death stopped: why it was not started again; null of others. */
-  not_started: NotStarted | null
-}
-
-/** Why the boot after a host's death did not start a container. */
-export type NotStarted = {
-  /** A plain sentence. */
-  what: string
-  since: number | null
-  /** The event that made it so, and who stands behind it; empty when nobody ever did anything. */
-  links: WhyLink[]
 }
 
 export type EventRow = {
@@ -359,6 +312,10 @@ export type MethodResults = LogResults<Accepted> & {
   'export.read': ExportPage
   /** The newest seq of each pool: notifications follow from there, or from `from`. */
   'event.subscribe': { positions: Record<string, number> }
+  'drift.list': DriftRow[]
+  'drift.scan': DriftRow[]
+  'drift.adopt': Accepted
+  'drift.repair': Accepted
   revert: Accepted
   'op.list': OpRow[]
   'op.show': OpRow

@@ -93,6 +93,9 @@ export const MAKERS: Makers = {
       force: chance.chance(0.5),
     }),
   },
+  'drift.scan': { weight: 0.5, make: () => ({}) },
+  'drift.adopt': { weight: 0.3, make: (chance) => ({ id: `${chance.pick(CTS)}/renamed` }) },
+  'drift.repair': { weight: 0.3, make: (chance) => ({ id: `${chance.pick(CTS)}/running` }) },
   'trash.prune': { weight: 1, make: () => ({}) },
   'pool.export': {
     weight: 1,

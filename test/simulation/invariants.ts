@@ -11,6 +11,7 @@
  * `problems` says what is wrong, one line each; an empty list is the only good one.
  */
 
+import { ctFindings, type Finding, poolFindings } from '../../src/audit/drift.ts'
 import type { Pool } from '../../src/daemon/pool.ts'
 import { shouldRun } from '../../src/daemon/reality.ts'
 import { POOL_LAYOUT } from '../../src/effects/kinds/pool-layout.ts'
@@ -21,6 +22,7 @@ import { canonical } from '../../src/machines/baseline.ts'
 import type { CtState } from '../../src/machines/container/machine.ts'
 import { Fold, streamOfCt } from '../../src/machines/fold.ts'
 import { exists, lifeOf } from '../../src/machines/life.ts'
+import { sightOf } from './by-hand.ts'
 import { replayed, sameState } from './replayed.ts'
 import type { World } from './world.ts'
 
@@ -39,6 +41,7 @@ export async function problems(world: World, allowed: Allowed = {}): Promise<str
       ...openOperations(pool, allowed),
       ...datasets(machine.state, pool),
       ...containers(machine.state, pool),
+      ...unnoticed(machine.state, pool),
       ...users(pool),
       ...leftovers(machine.state, pool),
       ...(await log(world, pool)),
@@ -46,6 +49,41 @@ export async function problems(world: World, allowed: Allowed = {}): Promise<str
   }
   found.push(...overlaps([...daemon.pools.values()]), ...strangers(machine.state, [...daemon.pools.values()]))
   return found
+}
+
+/** Whatever differs is known as drift, and whatever is known as drift differs. */
+function unnoticed(state: MachineState, pool: Pool): string[] {
+  const sight = sightOf(state)
+  const { states, name, dataset } = pool
+  const at = { pool: name, dataset }
+  const compared = (of: string, known: object | undefined, findings: readonly Finding[]): string[] => {
+    const is = findings.map(({ drift }) => drift).sort()
+    const was = Object.keys(known ?? {}).sort()
+    return canonical(is) === canonical(was) ? [] : [`drift of ${of} is [${is}] and known is [${was}]`]
+  }
+  const cts = [...states.cts()].flatMap((ct) =>
+    ct.context.op
+      ? []
+      : compared(ct.context.identity?.ctid ?? '', ct.context.drift, ctFindings(at, ct, sight)),
+  )
+  const { op, drift } = states.pool().context
+  return op ? cts : [...cts, ...compared(name, drift, poolFindings(at, states, sight))]
+}
+
+/** Names below `<ds>` about which drift is known or was adopted, and whose place it is. */
+function drifted(pool: Pool): Set<string> {
+  const names = new Set<string>()
+  const { drift, adopted } = pool.states.pool().context
+  for (const name of [...Object.keys(drift ?? {}), ...Object.keys(adopted ?? {})])
+    names.add(`${pool.dataset}/${name.split('/').slice(0, -1).join('/')}`)
+  for (const { context } of pool.states.cts()) {
+    for (const [name, { found }] of Object.entries(context.drift ?? {})) {
+      if (['missing', 'renamed', 'replaced'].includes(name))
+        names.add(`${pool.dataset}/ct/${context.identity?.ctid}`)
+      if (found.dataset) names.add(found.dataset)
+    }
+  }
+  return names
 }
 
 function openOperations(pool: Pool, allowed: Allowed): string[] {
@@ -79,13 +117,15 @@ function owned(pool: Pool): Map<string, string | null> {
 function datasets(state: MachineState, pool: Pool): string[] {
   const found: string[] = []
   const wanted = owned(pool)
+  const known = drifted(pool)
   for (const [name, guid] of wanted) {
+    if (known.has(name)) continue
     const seen = state.datasets[name]
     if (!seen) found.push(`${name} is lost`)
     else if (guid !== null && seen.guid !== guid) found.push(`${name} is another dataset than the log says`)
   }
   for (const name of Object.keys(state.datasets)) {
-    if (!name.startsWith(`${pool.dataset}/`) || wanted.has(name)) continue
+    if (!name.startsWith(`${pool.dataset}/`) || wanted.has(name) || known.has(name)) continue
     const above = [...wanted].some(([owner, guid]) => guid !== null && name.startsWith(`${owner}/`))
     const stagedInDoubt = [...pool.journal.states.all()].some(
       ({ context: { op } }) => op?.pending?.inDoubt && name.includes(op.id),
@@ -99,7 +139,7 @@ function containers(state: MachineState, pool: Pool): string[] {
   const found: string[] = []
   for (const ct of pool.journal.states.cts()) {
     const { identity, run, op } = ct.context
-    if (!identity || op) continue
+    if (!identity || op || ct.context.drift?.['running']) continue
     const seen = state.containers[containerKey({ pool: pool.name, id: identity.id })]
     const name = `${pool.name}:${identity.ctid}`
     if (shouldRun(ct) !== (seen !== undefined)) {

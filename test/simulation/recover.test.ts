@@ -163,10 +163,14 @@ describe('What happened in what was lost', () => {
     await world.settle()
     const health = (await world.must('healthcheck', {})).result as HealthRow[]
     assert.deepEqual(
-      health.map(({ entity, id, problem }) => [entity, id, problem]),
+      health.map(({ entity, id, problem }) => [
+        entity,
+        id,
+        /^drift (tank\/ct\/new\/foreign|old\/renamed): /.test(problem),
+      ]),
       [
-        ['dataset', 'tank/ct/new', 'belongs to no container of the log'],
-        ['container', 'old', 'its dataset is missing'],
+        ['dataset', 'tank/ct/new', true],
+        ['container', 'old', true],
       ],
     )
     assert.ok(!runs(world, 'new'))

@@ -1,6 +1,15 @@
 /** Every command that changes something, for what is enumerated over all of them. */
 
-import { CREATIONS, DELETIONS, OTHERS, RESTORATIONS, RUNS, type Verb } from './verbs.ts'
+import {
+  CREATIONS,
+  DELETIONS,
+  DRIFTS,
+  OTHERS,
+  RESTORATIONS,
+  RUNS,
+  UNPLANNED_DRIFTS,
+  type Verb,
+} from './verbs.ts'
 import { COMMITS, UNRESTFUL } from './verbs-rest.ts'
 
 export { prepared } from './verbs.ts'
@@ -10,6 +19,7 @@ export const GROUPS: readonly (readonly [string, readonly Verb[]])[] = [
   ['A run', RUNS],
   ['A deletion', DELETIONS],
   ['A restoration', RESTORATIONS],
+  ['A settling of drift', [...DRIFTS, ...UNPLANNED_DRIFTS]],
   ['Another change', OTHERS],
   ['A change of one commit', COMMITS],
   ['A change of a world that is not at rest', UNRESTFUL],

@@ -44,6 +44,7 @@ const READ_ONLY: readonly MethodName[] = [
   'op.show',
   'op.attach',
   'healthcheck',
+  'drift.list',
   'diff',
   'export.open',
   'export.read',

@@ -1,7 +1,9 @@
 /** The commands whose every boundary is crashed: how each world is prepared, and what is asked. */
+
 import { archiveSchema } from '../../src/effects/simulated/state.ts'
 import type { MethodInput, MethodName } from '../../src/rpc/methods.ts'
 import type { Plan } from './boundary.ts'
+import * as byHand from './by-hand.ts'
 import { TWO } from './formats.ts'
 import type { Summary } from './summary.ts'
 import { World, type WorldCopy } from './world.ts'
@@ -168,6 +170,47 @@ export const RESTORATIONS: readonly Verb[] = [
   },
 ]
 
+const driftOf =
+  (id: string, hand: (world: World) => void) =>
+  async (world: World): Promise<void> => {
+    await created(world)
+    hand(world)
+    await world.must('drift.scan', {})
+    if (!JSON.stringify((await world.must('drift.list', {})).result).includes(id))
+      throw new Error(`no drift ${id}`)
+  }
+const moved = driftOf('web/renamed', (world) => byHand.renamed(world, 'tank/ct/web', 'tank/ct/www'))
+const limited = driftOf('web/quota', (world) => byHand.set(world, 'tank/ct/web', 'quota', '1000'))
+const lost = driftOf('tank/hook/missing', (world) => byHand.destroyed(world, 'tank/hook'))
+
+/** Noticed by the verb itself, or by whoever looks after it was interrupted. */
+const unseen = async (world: World): Promise<void> => {
+  await created(world)
+  byHand.renamed(world, 'tank/ct/web', 'tank/ct/www')
+}
+
+export const DRIFTS: readonly Verb[] = [
+  { name: 'drift adopt', method: 'drift.adopt', params: { id: 'web/renamed' }, prepare: moved },
+  { name: 'drift repair of a name', method: 'drift.repair', params: { id: 'web/renamed' }, prepare: moved },
+  {
+    name: 'drift repair of a property',
+    method: 'drift.repair',
+    params: { id: 'web/quota' },
+    prepare: limited,
+  },
+]
+
+/** Without a plan of its own, and one whose plan cannot know what is missing. */
+export const UNPLANNED_DRIFTS: readonly Verb[] = [
+  { name: 'drift scan', method: 'drift.scan', params: {}, prepare: unseen },
+  {
+    name: 'drift repair of the layout',
+    method: 'drift.repair',
+    params: { id: 'tank/hook/missing' },
+    prepare: lost,
+  },
+]
+
 export const OTHERS: readonly Verb[] = [
   {
     name: 'ct set',
@@ -208,7 +251,14 @@ export const OTHERS: readonly Verb[] = [
   },
 ]
 
-export const VERBS: readonly Verb[] = [...CREATIONS, ...RUNS, ...DELETIONS, ...RESTORATIONS, ...OTHERS]
+export const VERBS: readonly Verb[] = [
+  ...CREATIONS,
+  ...RUNS,
+  ...DELETIONS,
+  ...RESTORATIONS,
+  ...DRIFTS,
+  ...OTHERS,
+]
 
 /** A machine with its disks, before any daemon. */
 function machineWithPool(verb: Verb): World {

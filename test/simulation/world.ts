@@ -290,7 +290,13 @@ export class World {
     this.#stillborn = Object.assign(life, { host })
     this.#running = Object.assign(life, { host, daemon, handlers: handlers(daemon, 1) })
     this.tell('a daemon starts')
-    await this.until(daemon.start().then(() => daemon.importAll(options.autostart)))
+    await this.until(
+      daemon
+        .start()
+        .then(() => daemon.importAll(options.autostart))
+        // The look at an import belongs to it: no verb that a test crashes finds it under way.
+        .then(() => Promise.all([...daemon.pools.values()].map(({ drift }) => drift.idle()))),
+    )
     this.#stillborn = null
   }
 

@@ -2,6 +2,7 @@
 import type { DiffReport } from '../../rpc/results.ts'
 import { ctList, findCt, onlyNamed, opList, opShow, unmeasured } from '../answers.ts'
 import { diff } from '../diff.ts'
+import { driftRows } from '../drift-rows.ts'
 import { ctRow, idRangeRows, poolRow, repoRows, trashRows, userRows } from '../rows.ts'
 import type { PoolMoment } from '../view.ts'
 import { type Answers, notFound } from './holder.ts'
@@ -18,6 +19,7 @@ type States =
   | 'trash.list'
   | 'op.list'
   | 'op.show'
+  | 'drift.list'
   | 'diff'
 
 /** Pools as nobody can measure them: whoever can answers `pool.list` and `pool.show` without a moment himself. */
@@ -43,6 +45,7 @@ export function stateAnswers<P extends PoolMoment>(moments: Moments<P>): Answers
       onlyNamed((await moments.pools(pools, at)).flatMap(idRangeRows), names),
     'repo.list': async ({ names, pools, at }) =>
       onlyNamed((await moments.pools(pools, at)).flatMap(repoRows), names),
+    'drift.list': async ({ pools, at }) => (await moments.pools(pools, at)).flatMap(driftRows),
     'trash.list': async ({ pools, at }) => (await moments.pools(pools, at)).flatMap(trashRows),
     'op.list': async ({ pools, all, at }) => {
       const found = await moments.pools(pools, at)

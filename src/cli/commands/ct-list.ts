@@ -34,6 +34,7 @@ const columns: readonly Column[] = [
   { name: 'started_at', show: 'date' },
   { name: 'restart_needed', help: 'a setting waits for the next start' },
   { name: 'operation', help: 'what is under way' },
+  { name: 'drift', help: 'what somebody changed by hand (osctl drift ls)' },
   { name: 'problem' },
   { name: 'stream', help: 'its own id, which no later container has' },
 ]

@@ -29,6 +29,8 @@ const OCCASIONS = [
   'CtRebooted',
   'CtAdopted',
   'CtLost',
+  'DriftNoticed',
+  'DriftGone',
   'EffectFenced',
   'EffectInDoubt',
 ]

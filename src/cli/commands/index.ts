@@ -3,6 +3,7 @@ import type { GroupSpec } from '../spec.ts'
 import { boot } from './boot.ts'
 import { ct } from './ct.ts'
 import { diff } from './diff.ts'
+import { drift } from './drift.ts'
 import { idRange, repo, trashBin, user } from './entities.ts'
 import { event } from './event.ts'
 import { incident } from './export.ts'
@@ -37,6 +38,7 @@ export const root: GroupSpec = {
     replay,
     replaySummary,
     op,
+    drift,
     revert,
     monitor,
     healthcheck,

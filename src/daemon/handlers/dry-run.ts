@@ -41,6 +41,8 @@ const PLANS: Readonly<Record<ChangingMethod, true | string>> = {
   'op.cancel': true,
   'op.retry': true,
   'op.resolve': true,
+  'drift.adopt': true,
+  'drift.repair': true,
   revert: true,
   'event.prune': true,
   'event.quarantine-retry': 'it records nothing; try it',

@@ -1,8 +1,9 @@
 /** Handlers about the daemon and its host: ping, status, healthcheck, debug, shutdown. */
 
+import { driftHealth } from '../../audit/drift-rows.ts'
 import { HostError } from '../../effects/host.ts'
-import { ctidOf, streamOfCt } from '../../machines/fold.ts'
-import { exists, lifeOf } from '../../machines/life.ts'
+import { ctidOf } from '../../machines/fold.ts'
+import { lifeOf } from '../../machines/life.ts'
 import { mermaid } from '../../machines/mermaid.ts'
 import { PROTOCOL } from '../../rpc/protocol.ts'
 import type { HealthRow, Status } from '../../rpc/results.ts'
@@ -100,27 +101,25 @@ async function health(daemon: Daemon, pool: Pool): Promise<HealthRow[]> {
   const facts = await host.zfs.pool(pool.name)
   if (!facts) say('zpool', pool.name, 'not imported in ZFS')
   else if (facts.health !== 'ONLINE') say('zpool', pool.name, `health is ${facts.health}`)
-  const datasets = new Map((await host.zfs.list(pool.dataset)).map((dataset) => [dataset.name, dataset]))
-  const depth = pool.dataset.split('/').length + 2
-  const known = new Set(pool.containers().map((ct) => `${pool.dataset}/ct/${ctidOf(ct)}`))
-  for (const name of datasets.keys()) {
-    if (name.startsWith(`${pool.dataset}/ct/`) && !known.has(name.split('/').slice(0, depth).join('/')))
-      say('dataset', name, 'belongs to no container of the log', 'warning')
-  }
   for (const ct of pool.containers()) {
-    if (!exists(ct) || ['creating', 'undeleting'].includes(lifeOf(ct))) continue
-    const ctid = ctidOf(ct)
-    const dataset = datasets.get(`${pool.dataset}/ct/${ctid}`)
-    if (!dataset) say('container', ctid, 'its dataset is missing')
-    else if (dataset.guid !== ct.context.dataset)
-      say('container', ctid, `its dataset is another one (guid ${dataset.guid}, not ${ct.context.dataset})`)
     const doubt = ct.context.op?.pending?.inDoubt
-    if (doubt) say('operation', ct.context.op?.id ?? null, `${ctid} is in doubt: ${doubt}`)
-    if (ct.context.op) continue
-    const seen = await host.lxc.inspect(refOf(pool.name, ct))
-    const runs = seen.state !== 'stopped'
-    if (runs !== shouldRun(ct)) say('container', ctid, `is ${seen.state}, and should be ${lifeOf(ct)}`)
-    if (pool.journal.fold.quarantined.has(streamOfCt(ct))) continue
+    if (doubt) say('operation', ct.context.op?.id ?? null, `${ctidOf(ct)} is in doubt: ${doubt}`)
+  }
+  rows.push(...(await differing(pool)))
+  return rows
+}
+
+/** What a look at the host shows now, recorded as drift or not. */
+async function differing(pool: Pool): Promise<HealthRow[]> {
+  const { cts, pool: found } = await pool.drift.look()
+  const rows = found.map((finding) => driftHealth(pool, null, finding))
+  for (const [ct, findings] of cts) {
+    rows.push(...findings.map((finding) => driftHealth(pool, ct, finding)))
+    if (ct.context.op || !shouldRun(ct)) continue
+    const { state } = await pool.ports.host.lxc.inspect(refOf(pool.name, ct))
+    const problem = `is ${state}, and should be ${lifeOf(ct)}`
+    if (state === 'stopped')
+      rows.push({ pool: pool.name, entity: 'container', id: ctidOf(ct), problem, level: 'error' })
   }
   return rows
 }

@@ -12,6 +12,7 @@ import type { Daemon } from '../daemon.ts'
 import { toCallError } from '../errors.ts'
 import type { Handle } from './context.ts'
 import { ctHandlers } from './ct.ts'
+import { driftHandlers } from './drift.ts'
 import { withPlan } from './dry-run.ts'
 import { exportHandlers } from './export.ts'
 import { hostHandlers } from './host.ts'
@@ -45,6 +46,8 @@ export function handlers(daemon: Daemon, pid: number): Handlers {
     ...proofHandlers(daemon),
     ...witnessHandlers(daemon),
     diff: stateAnswers(daemon.past).diff,
+    'drift.list': stateAnswers(daemon.past)['drift.list'],
+    ...driftHandlers(daemon),
     ...exportHandlers(daemon, pid),
   }
   return Object.fromEntries(

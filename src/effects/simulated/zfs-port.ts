@@ -15,7 +15,9 @@ function toDataset(state: MachineState, seen: storage.Seen): Dataset {
     guid: seen.guid,
     createtxg: seen.createtxg,
     mounted: !seen.isSnapshot && seen.dataset.mounted,
-    mountpoint: seen.isSnapshot ? null : storage.mountpointOf(seen.name),
+    mountpoint: seen.isSnapshot
+      ? null
+      : (seen.dataset.properties['mountpoint'] ?? storage.mountpointOf(seen.name)),
     origin: seen.isSnapshot ? null : seen.dataset.origin,
     properties: {
       ...storage.effectiveProperties(state, seen.dataset.name),

@@ -16,6 +16,7 @@ import {
   idBlockSchema,
   imageSourceSchema,
 } from './config.ts'
+import { driftEventSchemas } from './drift-events.ts'
 import {
   ctidSchema,
   intentIdSchema,
@@ -135,6 +136,9 @@ export const eventSchemas = {
   EffectFenced: z.object({ intent: z.string(), processes: z.int() }),
   /** An outcome of an intent that nobody awaits any more: recorded, and without consequence. */
   EffectLate: z.object({ intent: z.string(), outcome: z.string() }),
+
+  // --- what differs between log and host (stream of whom it is about) ------------------------------------
+  ...driftEventSchemas,
 
   // --- containers (stream `ct:<ulid>`) -----------------------------------------------------------------
   CtCreateRequested: z.object({

@@ -52,6 +52,15 @@ export const intentSchemas = {
     args: z.object({ from: relativeDataset, to: relativeDataset, guid }),
     evidence: z.object({ guid }),
   },
+  /** Sets properties of the dataset with this guid; null: not set. An empty name is the zpool's root dataset. */
+  'dataset.set': {
+    args: z.object({
+      dataset: z.union([relativeDataset, z.literal('')]),
+      guid,
+      set: z.record(z.string(), z.string().nullable()),
+    }),
+    evidence: nothing,
+  },
   /** Destroys the dataset with this guid, its snapshots and its children; absent already is success. */
   'dataset.destroy': { args: z.object({ dataset: relativeDataset, guid }), evidence: nothing },
   /** Downloads an image into `<ds>/repository/<repository>/…`, resuming, and verifies it. */

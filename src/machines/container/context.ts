@@ -2,6 +2,7 @@
 import type { CtIdentity, CtSettings, IdBlock, ImageSource } from '../../events/types/config.ts'
 import type { EventData, FactOf } from '../../events/types/events.ts'
 import type { DatasetEvidence, IntentArgs, IntentRequest, RunEvidence } from '../../events/types/intents.ts'
+import { mend, settled, type WithDrift } from '../drift.ts'
 import { nextToUndo, type Operation, want } from '../operation.ts'
 import type { Seen, Wanted } from '../step.ts'
 
@@ -12,7 +13,7 @@ export type Run = {
   readonly startedAt: number | null
 }
 
-export type CtContext = {
+export type CtContext = WithDrift & {
   readonly identity: CtIdentity | null
   readonly settings: CtSettings
   readonly source: ImageSource | null
@@ -111,6 +112,7 @@ export const intents = {
         guid: must(c.dataset, 'dataset'),
       },
     })),
+  mend,
 } satisfies Record<string, (c: CtContext) => Wanted>
 
 function repositoryImage(c: CtContext) {
@@ -149,6 +151,25 @@ function publish(c: CtContext, to: string, orExisting: boolean): IntentRequest {
 function undoRequest(c: CtContext): IntentRequest {
   const step = must(nextToUndo(c.op), 'step to undo')
   return { kind: step.kind, args: step.args, compensates: step.intent } as IntentRequest
+}
+
+/** Name of a run that nobody gave one. */
+const BY_HAND = 'by-hand'
+
+/** What a container is after an admin took over what is there. @pure */
+export function takenOver(c: CtContext, { drift, found }: FactOf<'DriftAdopted'>): Partial<CtContext> {
+  const rest = settled(c, drift)
+  if (drift === 'replaced') return { ...rest, dataset: must(found.guid, 'guid') }
+  if (drift === 'renamed') {
+    const ctid = must(found.dataset, 'dataset').split('/').at(-1) ?? ''
+    return { ...rest, identity: { ...must(c.identity, 'identity'), ctid } }
+  }
+  if (drift === 'missing') return { ...rest, dataset: null, run: null }
+  if (drift === 'running') {
+    const run = { name: found.run ?? BY_HAND, evidence: found.evidence ?? null, startedAt: null }
+    return { ...rest, run, lastExit: null }
+  }
+  return { ...rest, adopted: { ...c.adopted, [drift]: found } }
 }
 
 /** Applies `ct set`: null removes an attribute. */

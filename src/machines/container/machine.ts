@@ -1,9 +1,9 @@
 /**
- * The container: three regions side by side.
+ * The container: four regions side by side.
  *
  * `life` is where the container is between absent and gone; each of its states that waits for the host
  * asks for exactly one intent on entry and leaves on its outcome. `settings` says whether what runs is what
- * is configured. `op` is the operation: idle, working, or in doubt.
+ * is configured. `drift` is what the host shows differently, and its repair. `op` is the operation: idle, working, or in doubt.
  *
  * On a crash nothing is lost: the intent stands in the log before its effect begins, so replay ends in the
  * state that asked for it, with the intent pending, and recovery settles it. A failed creation turns round
@@ -11,6 +11,7 @@
  */
 import { assign, type SnapshotFrom, setup } from 'xstate'
 import type { RunEvidence } from '../../events/types/intents.ts'
+import { noticed, planned, settled } from '../drift.ts'
 import {
   begin,
   cancelled,
@@ -23,7 +24,7 @@ import {
   succeeded,
 } from '../operation.ts'
 import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
-import { type CtContext, emptyContext, intents, must, stagedBy, withSettings } from './context.ts'
+import { type CtContext, emptyContext, intents, must, stagedBy, takenOver, withSettings } from './context.ts'
 
 const of = <T extends Seen['type']>(event: Seen, type: T): Extract<Seen, { type: T }> => {
   if (event.type !== type) throw new Error(`expected ${type}, got ${event.type}`)
@@ -35,6 +36,13 @@ const ENDED = { run: null, stop: null, wasFrozen: false } as const
 
 const isThisRun = (context: CtContext, event: Seen): boolean =>
   context.run !== null && 'run' in event && event.run === context.run.name
+
+/** There, not running, and nothing is being done to it. */
+const isAtRest = ({ dataset, run, op, mending }: CtContext): boolean =>
+  dataset !== null && run === null && !op?.pending && mending === undefined
+
+const isAdopted = (context: CtContext, { drift }: { drift: string }, name: string): boolean =>
+  drift === name && context.drift?.[name] !== undefined && isAtRest(context)
 
 const base = setup({
   types: { context: {} as CtContext, events: {} as Seen },
@@ -129,6 +137,15 @@ const base = setup({
     }),
     leftInTrash: assign({ staging: null }),
     takenOutOfTrash: assign({ trash: null }),
+    notice: assign(({ context, event }) => noticed(context, of(event, 'DriftNoticed'))),
+    isInStep: assign(({ context, event }) => settled(context, of(event, 'DriftGone').drift)),
+    takeOver: assign(({ context, event }) => takenOver(context, of(event, 'DriftAdopted'))),
+    planMending: assign(({ event }) => planned(of(event, 'DriftRepairRequested'))),
+    mended: assign(({ context }) => ({
+      ...settled(context, must(context.mending, 'repair').drift),
+      mending: undefined,
+    })),
+    notMended: assign({ mending: undefined }),
     opBegin: assign(({ event }) => ({ op: begin(of(event, 'CommandAccepted')) })),
     opIntend: assign(({ context, event }) => ({ op: intended(context.op, of(event, 'EffectIntended')) })),
     opSucceed: assign(({ context, event }) => ({ op: succeeded(context.op, of(event, 'EffectSucceeded')) })),
@@ -183,6 +200,15 @@ const base = setup({
       return isAwaited(op, event) && (op?.pending?.kind === 'lxc.start' || op?.pending?.kind === 'lxc.stop')
     },
     runs: ({ context }) => context.run !== null,
+    known: ({ context, event }) => 'drift' in event && context.drift?.[event.drift] !== undefined,
+    /** What is taken over changes what the container is: only while nothing runs that the log knows of. */
+    adoptable: ({ context, event }) => {
+      const { drift } = of(event, 'DriftAdopted')
+      const isOwn = ['missing', 'renamed', 'replaced', 'running'].includes(drift)
+      return context.drift?.[drift] !== undefined && (!isOwn || isAtRest(context))
+    },
+    lossAdopted: ({ context, event }) => isAdopted(context, of(event, 'DriftAdopted'), 'missing'),
+    runAdopted: ({ context, event }) => isAdopted(context, of(event, 'DriftAdopted'), 'running'),
     /** Neither being created nor gone. */
     isPublished: ({ context }) => context.dataset !== null,
   },
@@ -348,6 +374,10 @@ export const containerMachine = createMachine({
             CtStartRequested: { target: 'starting', actions: 'planRun' },
             CtRestartRequested: { target: 'starting', actions: 'planRestart' },
             CtDeleteRequested: { target: 'deleting.trashing', actions: 'planDelete' },
+            DriftAdopted: [
+              { guard: 'lossAdopted', target: 'gone' },
+              { guard: 'runAdopted', target: 'running' },
+            ],
           },
         },
         starting: {
@@ -469,6 +499,27 @@ export const containerMachine = createMachine({
         },
         /** The stream goes on to exist for its history, and for the container if it comes back from the trash. */
         gone: { on: { CtUndeleteRequested: { target: 'undeleting', actions: 'planUndelete' } } },
+      },
+    },
+    drift: {
+      initial: 'known',
+      states: {
+        known: {
+          on: {
+            DriftNoticed: { guard: 'isPublished', actions: 'notice' },
+            DriftGone: { guard: 'known', actions: 'isInStep' },
+            DriftAdopted: { guard: 'adoptable', actions: 'takeOver' },
+            DriftRepairRequested: { guard: 'known', target: 'mending', actions: 'planMending' },
+          },
+        },
+        /** The life of the container goes on meanwhile as it did: what is mended is beside it. */
+        mending: {
+          entry: intend('repair', intents.mend),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'known', actions: 'mended' },
+            EffectFailed: { guard: 'awaited', target: 'known', actions: 'notMended' },
+          },
+        },
       },
     },
     op: {

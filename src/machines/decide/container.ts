@@ -18,6 +18,7 @@ import {
   refuse,
   streamOf,
 } from './decision.ts'
+import { driftRefusal } from './drift.ts'
 import { ownUser } from './owner.ts'
 import { decideUndelete, type UndeleteCommand } from './undelete.ts'
 
@@ -80,6 +81,8 @@ export function decideCt(view: DecideView, command: CtCommand, asked: Asked): De
     })
   if (ct.context.op && !supersedes(command))
     return refuse(streamOf(ct), asked, busyRefusal(pool.context.pool ?? '', ct))
+  const inTheWay = driftRefusal(ct, command.type)
+  if (inTheWay) return refuse(streamOf(ct), asked, inTheWay)
   switch (command.type) {
     case 'ct.start':
       return start(ct, command, asked)

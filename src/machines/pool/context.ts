@@ -2,6 +2,7 @@
 import type { IdBlock } from '../../events/types/config.ts'
 import type { EventData, FactOf } from '../../events/types/events.ts'
 import type { Witness } from '../../events/types/witness.ts'
+import { mend, settled, type WithDrift } from '../drift.ts'
 import { type Operation, want } from '../operation.ts'
 import type { Seen, Wanted } from '../step.ts'
 
@@ -34,7 +35,7 @@ export type TrashEntry = {
 }
 type Table<T> = Readonly<Record<string, T>>
 
-export type PoolContext = {
+export type PoolContext = WithDrift & {
   readonly pool: string | null
   /** Full name of `<ds>` as of the newest import. */
   readonly dataset: string | null
@@ -119,6 +120,18 @@ export function reduceEntities(c: PoolContext, fact: Seen): Partial<PoolContext>
   }
 }
 
+/** What a pool knows after an admin took over what is there: the log forgets what is gone, and keeps in mind what is foreign. @pure */
+export function poolTakenOver(
+  c: PoolContext,
+  { drift, found }: FactOf<'DriftAdopted'>,
+): Partial<PoolContext> {
+  const rest = settled(c, drift)
+  const [, what, name = ''] = /^(image|trash)\/(.+)\/(?:missing|replaced)$/.exec(drift) ?? []
+  if (what === 'image') return { ...rest, images: without(c.images, name) }
+  if (what === 'trash') return { ...rest, trash: without(c.trash, name) }
+  return { ...rest, adopted: { ...c.adopted, [drift]: found } }
+}
+
 function enabled(c: PoolContext, fact: FactOf<'RepositorySet'>): Table<Repository> {
   const repository = c.repositories[fact.name]
   return repository ? { [fact.name]: { ...repository, enabled: fact.enabled } } : {}
@@ -200,4 +213,5 @@ export const poolIntents = {
       const name = c.pruning[0] ?? ''
       return { kind: 'dataset.destroy', args: { dataset: `trash/${name}`, guid: c.trash[name]?.guid ?? '0' } }
     }),
+  mend,
 } satisfies Record<string, (c: PoolContext) => Wanted>

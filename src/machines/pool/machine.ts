@@ -1,11 +1,12 @@
 /**
  * The pool: what osctld knows of it (`life`), the facts about its entities (`entities`), the emptying of
- * its trash (`trash`), and the operation (`op`), side by side.
+ * its trash (`trash`), what the host shows differently (`drift`), and the operation (`op`), side by side.
  *
  * On a crash: an import that did not reach PoolClosed is simply followed by the next PoolOpened, whatever
  * the state was; an installation is taken up at its pending intent, `active=yes` being the last.
  */
 import { assign, type SnapshotFrom, setup } from 'xstate'
+import { noticed, planned, settled } from '../drift.ts'
 import {
   begin,
   cancelled,
@@ -18,7 +19,7 @@ import {
   succeeded,
 } from '../operation.ts'
 import { MAX_MICROSTEPS, neverExecuted, type Seen, type Wanted } from '../step.ts'
-import { emptyPool, type PoolContext, poolIntents, reduceEntities } from './context.ts'
+import { emptyPool, type PoolContext, poolIntents, poolTakenOver, reduceEntities } from './context.ts'
 
 const of = <T extends Seen['type']>(event: Seen, type: T): Extract<Seen, { type: T }> => {
   if (event.type !== type) throw new Error(`expected ${type}, got ${event.type}`)
@@ -52,6 +53,15 @@ const base = setup({
     }),
     planPruning: assign(({ event }) => ({ pruning: of(event, 'TrashPruneRequested').names })),
     pruned: assign(({ context }) => ({ pruning: context.pruning.slice(1) })),
+    notice: assign(({ context, event }) => noticed(context, of(event, 'DriftNoticed'))),
+    isInStep: assign(({ context, event }) => settled(context, of(event, 'DriftGone').drift)),
+    takeOver: assign(({ context, event }) => poolTakenOver(context, of(event, 'DriftAdopted'))),
+    planMending: assign(({ event }) => planned(of(event, 'DriftRepairRequested'))),
+    mended: assign(({ context }) => ({
+      ...(context.mending ? settled(context, context.mending.drift) : {}),
+      mending: undefined,
+    })),
+    notMended: assign({ mending: undefined }),
     opBegin: assign(({ event }) => ({ op: begin(of(event, 'CommandAccepted')) })),
     opIntend: assign(({ context, event }) => ({ op: intended(context.op, of(event, 'EffectIntended')) })),
     opSucceed: assign(({ context, event }) => ({ op: succeeded(context.op, of(event, 'EffectSucceeded')) })),
@@ -70,6 +80,7 @@ const base = setup({
     /** At most one intent is pending: a second one is illegal, whichever region asked for it. */
     nonePending: ({ context }) => !context.op?.pending,
     sameBoot: ({ event }) => of(event, 'PoolOpened').previous === 'daemon-died',
+    known: ({ context, event }) => 'drift' in event && context.drift?.[event.drift] !== undefined,
     lastPruned: ({ context, event }) => isAwaited(context.op, event) && context.pruning.length <= 1,
     nothingToPrune: ({ event }) => of(event, 'TrashPruneRequested').names.length === 0,
   },
@@ -191,6 +202,26 @@ export const poolMachine = createMachine({
               { guard: 'lastPruned', target: 'resting', actions: 'pruned' },
               { guard: 'awaited', target: 'pruning', reenter: true, actions: 'pruned' },
             ],
+          },
+        },
+      },
+    },
+    drift: {
+      initial: 'known',
+      states: {
+        known: {
+          on: {
+            DriftNoticed: { actions: 'notice' },
+            DriftGone: { guard: 'known', actions: 'isInStep' },
+            DriftAdopted: { guard: 'known', actions: 'takeOver' },
+            DriftRepairRequested: { guard: 'known', target: 'mending', actions: 'planMending' },
+          },
+        },
+        mending: {
+          entry: intend('repair', poolIntents.mend),
+          on: {
+            EffectSucceeded: { guard: 'awaited', target: 'known', actions: 'mended' },
+            EffectFailed: { guard: 'awaited', target: 'known', actions: 'notMended' },
           },
         },
       },

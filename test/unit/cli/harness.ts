@@ -80,6 +80,7 @@ export const ctRow = (more: Partial<CtRow> = {}): CtRow => ({
   stream: '01M82YASGBBXPF58J2E9VNTJ0E',
   restart_needed: false,
   operation: null,
+  drift: null,
   problem: null,
   created_at: 0,
   started_at: null,

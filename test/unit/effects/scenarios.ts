@@ -85,6 +85,16 @@ export const scenarios: { [K in IntentKind]: Scenario<K> } = {
     effect: effects['dataset.trash'],
     prepare: async (lab) => ({ from: 'ct/web', to: 'trash/ct-web.1', guid: await containerDataset(lab) }),
   },
+  'dataset.set': {
+    kind: 'dataset.set',
+    effect: effects['dataset.set'],
+    prepare: async (lab) => {
+      const guid = await containerDataset(lab)
+      const host = lab.host()
+      await host.zfs.set('tank/ct/web', { quota: '1000', canmount: 'on' })
+      return { dataset: 'ct/web', guid, set: { quota: null, canmount: 'noauto' } }
+    },
+  },
   'dataset.destroy': {
     kind: 'dataset.destroy',
     effect: effects['dataset.destroy'],

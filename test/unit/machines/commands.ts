@@ -3,9 +3,10 @@ import type { Actor } from '../../../src/events/types/actor.ts'
 import type { ImageSource, RepositoryImage } from '../../../src/events/types/config.ts'
 import type { EventData } from '../../../src/events/types/events.ts'
 import type { CreateCommand, CtCommand, StopMode } from '../../../src/machines/decide/container.ts'
+import type { DriftCommand } from '../../../src/machines/decide/drift.ts'
 import type { PoolCommand } from '../../../src/machines/decide/pool.ts'
 
-export type Command = CtCommand | PoolCommand
+export type Command = CtCommand | PoolCommand | DriftCommand
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 

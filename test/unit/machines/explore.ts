@@ -102,6 +102,23 @@ const imageFact: Fact = {
   sha256: null,
 }
 
+/** Each kind of drift that means something of its own: noticed, gone, adopted, and repaired. */
+function drifts(): Form[] {
+  const found = { dataset: 'tank/ct/other', guid: '9', run: 'other', evidence }
+  const names = ['missing', 'renamed', 'running', 'quota']
+  return names.flatMap((drift) => [
+    // One at a time: they do not know of each other.
+    {
+      name: `DriftNoticed (${drift})`,
+      fact: (state: AnyState): Fact | undefined =>
+        state.context.drift ? undefined : { type: 'DriftNoticed', drift, expected: 'a', seen: 'b', found },
+    },
+    plain({ type: 'DriftGone', drift }, drift),
+    plain({ type: 'DriftAdopted', drift, found }, drift),
+    plain({ type: 'DriftRepairRequested', drift, kind: 'pool.layout', args: {} }, drift),
+  ])
+}
+
 export const FORMS: readonly Form[] = [
   plain({ type: 'CommandAccepted', ...command }),
   plain({ type: 'CommandNoop', ...command, why: '' }),
@@ -142,6 +159,7 @@ export const FORMS: readonly Form[] = [
   ...ofRun((run) => ({ type: 'CtAdopted', run, evidence, frozen: false }), 'running'),
   ...ofRun((run) => ({ type: 'CtAdopted', run, evidence, frozen: true }), 'frozen'),
   ...ofRun((run) => ({ type: 'CtLost', run, bootId: 'boot' })),
+  ...drifts(),
   plain({ type: 'CtSessionOpened', session: 's', how: 'exec', program: 'ls', actor: admin }),
   plain({ type: 'CtSessionEnded', session: 's', status: 0 }),
   plain({ type: 'PoolInstallRequested', pool: 'tank', dataset: null }),
@@ -262,7 +280,7 @@ export function meaning(state: AnyState, fact: Fact): Meaning | undefined {
 }
 
 export const REGIONS = (state: AnyState): string[] =>
-  isPool(state) ? ['life', 'entities', 'trash', 'op'] : ['life', 'settings', 'op']
+  isPool(state) ? ['life', 'entities', 'trash', 'drift', 'op'] : ['life', 'settings', 'drift', 'op']
 const flags = (state: AnyState): unknown => {
   const { op } = state.context
   const common = [
@@ -271,6 +289,7 @@ const flags = (state: AnyState): unknown => {
     op?.pending?.compensates != null,
     nextToUndo(op)?.kind,
     op?.pending?.inDoubt,
+    Object.keys(state.context.drift ?? {}),
   ]
   if (isPool(state)) return [common, state.context.pruning.length]
   const { source, run, nextRun, wasFrozen } = state.context

@@ -18,6 +18,7 @@ import { type Advanced, advance, type Draft, type Requested } from '../../../src
 import { type CtState, containerMachine } from '../../../src/machines/container/machine.ts'
 import { type CtCommand, decideCt } from '../../../src/machines/decide/container.ts'
 import type { DecideView, Decision } from '../../../src/machines/decide/decision.ts'
+import { decideDrift } from '../../../src/machines/decide/drift.ts'
 import { decidePool } from '../../../src/machines/decide/pool.ts'
 import { exists, isGone } from '../../../src/machines/life.ts'
 import { type PoolState, poolMachine } from '../../../src/machines/pool/machine.ts'
@@ -139,6 +140,7 @@ export class World implements DecideView {
       command: command.type,
       args: argsOf(command),
     }
+    if ('drift' in command) return decideDrift(this, command, asked)
     return isCt(command) ? decideCt(this, command, asked) : decidePool(this, command, asked)
   }
 

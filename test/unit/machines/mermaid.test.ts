@@ -66,9 +66,13 @@ for (const [name, machine] of [
           const result = fact && meaning(state, fact)
           for (const { kind, compensates } of result?.wanted ?? []) {
             const pruning = kind === 'dataset.destroy' && result && isPool(result.next)
-            const region = pruning ? 'trash' : 'life'
+            const isRepair = fact?.type === 'DriftRepairRequested'
+            const region = isRepair ? 'drift' : pruning ? 'trash' : 'life'
             const id = `${region}_${phaseOf(result?.next ?? state, region).replaceAll('/', '_')}`
-            assert.match(titles.get(id) ?? '', compensates ? /\(undo\)$/ : new RegExp(`\\(${kind}\\)$`))
+            assert.match(
+              titles.get(id) ?? '',
+              compensates ? /\(undo\)$/ : new RegExp(`\\(${isRepair ? 'repair' : kind}\\)$`),
+            )
             asked++
           }
         }

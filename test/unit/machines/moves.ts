@@ -43,6 +43,8 @@ export type Move =
     }
   | { readonly do: 'cancel'; readonly which: number }
   | { readonly do: 'host'; readonly ctid: string; readonly fact: (run: string) => Fact }
+  /** What a look at the host tells of a container. */
+  | { readonly do: 'drift'; readonly ctid: string; readonly fact: (w: World) => Fact }
   | { readonly do: 'pool'; readonly facts: (bootId: string) => Fact[] }
 
 const command = (what: string, make: (w: World, n: number) => Command): Move => ({
@@ -105,6 +107,27 @@ const ctCommand: fc.Arbitrary<Move> = fc.oneof(
       .map(([name, as]) => command(`undelete ${name} as ${as}`, () => undelete(name, as))),
   },
 )
+
+const driftName = fc.constantFrom('missing', 'renamed', 'running', 'quota')
+/** What is settled or gone is what is known of the container, if anything is. */
+const known = (w: World, name: string, else_: string): string =>
+  Object.keys(w.byCtid(name)?.context.drift ?? {})[0] ?? else_
+const driftMove: fc.Arbitrary<Move> = fc
+  .tuple(ctid, ctid, driftName, fc.constantFrom('noticed', 'noticed', 'gone', 'adopt', 'repair'))
+  .map(([name, other, drift, what]): Move => {
+    const evidence = { initPid: 2, startTime: 1, bootId: 'boot' }
+    const found = { dataset: `tank/ct/${other}x`, guid: '9', value: '1', run: 'by-hand', evidence }
+    const fact = (w: World): Fact =>
+      what === 'gone'
+        ? { type: 'DriftGone', drift: known(w, name, drift) }
+        : { type: 'DriftNoticed', drift, expected: 'a', seen: 'b', found }
+    if (what === 'gone' || what === 'noticed') return { do: 'drift', ctid: name, fact }
+    return command(`${what} ${name}`, (w) => ({
+      type: `drift.${what as 'adopt' | 'repair'}`,
+      stream: w.byCtid(name) ? w.stream(name) : 'pool',
+      drift: known(w, name, drift),
+    }))
+  })
 
 const poolCommand: fc.Arbitrary<Move> = fc
   .constantFrom<() => PoolCommand>(
@@ -177,6 +200,7 @@ export const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel'), which: fc.nat(9) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('host'), ctid, fact: hostFact }) },
   { weight: 1, arbitrary: importing },
+  { weight: 3, arbitrary: driftMove },
 )
 
 const effectFact = (type: Extract<Move, { do: 'effect' }>['type'], intent: string): Fact => {
@@ -230,6 +254,11 @@ export function make(w: World, move: Move, n: number): void {
       const ct = w.byCtid(move.ctid)
       if (ct?.context.run && ct.context.op === null)
         tellIfLegal(w, w.stream(move.ctid), move.fact(ct.context.run.name))
+      return
+    }
+    case 'drift': {
+      const ct = w.byCtid(move.ctid)
+      if (ct?.context.op === null) tellIfLegal(w, w.stream(move.ctid), move.fact(w))
       return
     }
     case 'pool':

@@ -66,7 +66,7 @@ describe('for every sequence of moves', () => {
     const property = fc.property(moves(50), (sequence) => {
       for (const { type } of played(sequence, false, watch).events) types.add(type)
     })
-    fc.assert(property, options(70))
+    fc.assert(property, options(90))
     if (process.env['FC_SEED']) return
     const drawn = [containerMachine, poolMachine].flatMap(({ states }) =>
       Object.keys(states['life']?.states ?? {}),

@@ -171,6 +171,24 @@ function kept(w: World): void {
   w.tell('log', { type: 'HeadKept', ...far, actor })
 }
 
+/** Changed by hand: a quota that goes away, one that is repaired, one that is adopted. */
+function changedByHand(w: World): void {
+  const stream = w.stream('mail')
+  const fact = (drift: string): Fact => ({
+    type: 'DriftNoticed',
+    drift,
+    expected: `${drift}=not set`,
+    seen: `${drift}=1000`,
+    found: { value: '1000' },
+  })
+  w.tell(stream, fact('quota'))
+  w.tell(stream, { type: 'DriftGone', drift: 'quota' })
+  w.tell(stream, fact('refquota'), fact('reservation'))
+  w.when({ type: 'drift.repair', stream, drift: 'refquota' })
+  w.settle()
+  w.when({ type: 'drift.adopt', stream, drift: 'reservation' })
+}
+
 /** A new segment opens with the whole state of every living stream. */
 function sealed(w: World): void {
   const last = w.events.length
@@ -238,6 +256,7 @@ function ended(w: World): void {
 export function story(): World {
   made = 0
   const w = new World()
-  for (const chapter of [installed, created, lived, daemonDied, sealed, kept, hostDied, ended]) chapter(w)
+  for (const chapter of [installed, created, lived, daemonDied, sealed, kept, changedByHand, hostDied, ended])
+    chapter(w)
   return w
 }

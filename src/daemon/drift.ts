@@ -1,0 +1,181 @@
+/**
+ * Looking for drift: at import, after a recovery, on demand, and every five minutes.
+ *
+ * A look takes what the states say, then what the host shows, and appends what is new, once. A container that an
+ * operation works on, or whose state has moved on meanwhile, is left for the next look: what was seen of it may be of
+ * before. So a look never competes with a command, and needs no lock.
+ *
+ * On a crash nothing is lost: what was not recorded is seen again.
+ */
+import { ctFindings, type Finding, news, poolFindings, type SeenRun, type Sight } from '../audit/drift.ts'
+import { ownValue } from '../effects/kinds/dataset-set.ts'
+import type { EventData, Fact } from '../events/types/events.ts'
+import { ctOfStream } from '../events/types/ids.ts'
+import type { CtState } from '../machines/container/machine.ts'
+import { ctIdOf, streamOfCt } from '../machines/fold.ts'
+import { exists, lifeOf } from '../machines/life.ts'
+import type { PoolState } from '../machines/pool/machine.ts'
+import type { Committed, Journal } from './journal.ts'
+import type { DaemonPorts } from './ports.ts'
+import { refOf } from './reality.ts'
+
+/** What a look needs of the pool. */
+export type Watched = {
+  readonly name: string
+  readonly dataset: string
+  readonly journal: Journal
+  readonly ports: DaemonPorts
+  containers(): CtState[]
+  /** Looks at a container that should run. */
+  lookForNews(ct: CtState): Promise<void>
+  inBackground(what: string, work: () => Promise<void>): void
+}
+
+const PAUSE_MS = 300_000
+
+/** What one look found; `moved`: something was committed meanwhile. */
+type Look = {
+  readonly cts: ReadonlyMap<CtState, Finding[]>
+  readonly pool: Finding[]
+  readonly before: PoolState
+}
+
+export class DriftScan {
+  readonly #pool: Watched
+  #running: Promise<void> | null = null
+
+  constructor(pool: Watched) {
+    this.#pool = pool
+  }
+
+  /** Looks now, or waits for the look that is under way and looks again. @throws HostError */
+  async scan(): Promise<void> {
+    await this.#running?.catch(() => {})
+    this.#running ??= this.#scan().finally(() => {
+      this.#running = null
+    })
+    await this.#running
+  }
+
+  /** Resolves when no look is under way. */
+  async idle(): Promise<void> {
+    await this.#running?.catch(() => {})
+  }
+
+  /** Looks at once, and from then on now and then, until the signal. */
+  start(signal: AbortSignal): void {
+    this.#later()
+    this.#watch(signal).catch(() => {})
+  }
+
+  #later(): void {
+    this.#pool.inBackground('drift could not be looked for', () => this.scan())
+  }
+
+  onCommit({ stored, finished, states }: Committed): void {
+    // A repair that failed may have been done all the same.
+    const isSuspect = finished.some(
+      ({ stream, result }) => result !== 'done' && states.get(stream)?.context.drift !== undefined,
+    )
+    if (isSuspect) this.#later()
+    for (const { type, stream, data } of stored) {
+      const was = type === 'DriftAdopted' ? (data as EventData<'DriftAdopted'>).found.was : undefined
+      const id = ctOfStream(stream)
+      if (was !== undefined && id !== undefined) this.#forgetName(id, was)
+    }
+  }
+
+  /** A container has another id now: what was derived for the one that it had goes. */
+  #forgetName(id: string, was: string): void {
+    const { name, ports } = this.#pool
+    this.#pool.inBackground('derived state could not be removed', () =>
+      ports.host.materialise.forgetContainer({ pool: name, id, ctid: was }),
+    )
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#pool.ports.clock.sleep(PAUSE_MS, signal)
+      await this.scan().catch((error) => {
+        if (!signal.aborted)
+          this.#pool.ports.logger.warn(
+            { pool: this.#pool.name, error: String(error) },
+            'no drift was looked for',
+          )
+      })
+    }
+  }
+
+  /** What differs now, recorded or not. Changes nothing. @throws HostError */
+  async look(): Promise<Look> {
+    const { journal, name, dataset } = this.#pool
+    const { states } = journal
+    const before = states.pool()
+    const cts = [...states.cts()].filter((ct) => !journal.fold.quarantined.has(streamOfCt(ct)))
+    const { seq } = journal.head()
+    const datasets = await this.#datasets()
+    const at = { pool: name, dataset }
+    const sight: Sight = { datasets, runs: await this.#runs(cts) }
+    const found = poolFindings(at, states, sight)
+    // What a creation made and took away meanwhile is of nobody, and gone.
+    const isStill = journal.head().seq === seq
+    const isPassing = ({ drift }: Finding): boolean => !isStill && drift.startsWith('staging/')
+    return {
+      before,
+      cts: new Map(cts.map((ct) => [ct, ctFindings(at, ct, sight)])),
+      pool: found.filter((finding) => !isPassing(finding)),
+    }
+  }
+
+  async #datasets(): Promise<Sight['datasets']> {
+    const { zfs } = this.#pool.ports.host
+    const root = await zfs.get(this.#pool.name)
+    const below = await zfs.list(this.#pool.name)
+    return new Map(
+      [...(root ? [root] : []), ...below].map((seen) => [
+        seen.name,
+        {
+          name: seen.name,
+          guid: seen.guid,
+          mountpoint: seen.mountpoint,
+          own: (property: string) => ownValue(seen, property),
+        },
+      ]),
+    )
+  }
+
+  /** What runs although it should not; what should run is looked at by the pool itself. */
+  async #runs(cts: readonly CtState[]): Promise<ReadonlyMap<string, SeenRun>> {
+    const runs = new Map<string, SeenRun>()
+    for (const ct of cts) {
+      if (!exists(ct) || lifeOf(ct) !== 'stopped' || ct.context.op) continue
+      const { state, runName, run } = await this.#pool.ports.host.lxc.inspect(refOf(this.#pool.name, ct))
+      runs.set(ctIdOf(ct), { state, runName, run })
+    }
+    return runs
+  }
+
+  async #scan(): Promise<void> {
+    const pool = this.#pool
+    if (pool.journal.unavailable !== null) return
+    for (const ct of pool.containers()) await pool.lookForNews(ct)
+    const { cts, pool: found, before } = await this.look()
+    for (const [ct, findings] of cts) await this.#record(ct, findings)
+    await pool.journal.submit((view) => {
+      const now = view.pool()
+      const isSame = now === before && !now.context.op
+      const facts = isSame ? news(now.context.drift, found) : []
+      return { drafts: facts.map((fact) => ({ stream: 'pool' as const, fact })), extra: null }
+    })
+  }
+
+  async #record(ct: CtState, findings: readonly Finding[]): Promise<void> {
+    if (ct.context.op || ct.context.dataset === null || news(ct.context.drift, findings).length === 0) return
+    const stream = streamOfCt(ct)
+    await this.#pool.journal.submit((view) => {
+      const now = view.ct(ctIdOf(ct))
+      const facts: Fact[] = now === ct ? news(now.context.drift, findings) : []
+      return { drafts: facts.map((fact) => ({ stream, fact })), extra: null }
+    })
+  }
+}

@@ -1,0 +1,222 @@
+/** What somebody changes by hand is noticed once, hinders nobody else, and is settled by adopt or repair. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ctStream } from '../../src/events/types/ids.ts'
+import type { DriftRow, HealthRow } from '../../src/rpc/results.ts'
+import * as byHand from './by-hand.ts'
+import { assertWell, count, inside, row, running, runs, scene, stateOf } from './scenes.ts'
+import type { World } from './world.ts'
+
+const scan = async (world: World): Promise<DriftRow[]> =>
+  (await world.must('drift.scan', {})).result as DriftRow[]
+const list = async (world: World): Promise<DriftRow[]> =>
+  (await world.must('drift.list', {})).result as DriftRow[]
+const ids = (rows: readonly DriftRow[]): string[] => rows.map(({ id }) => id)
+
+/** web is stopped, other runs. */
+async function two(): Promise<World> {
+  const world = await scene()
+  await running(world, 'web', 'other')
+  await world.must('ct.stop', { id: 'web' })
+  return world
+}
+
+/** What is done by hand, the drift that it is, and what settles it; afterwards all must be well. */
+const CASES: readonly {
+  readonly what: string
+  readonly hand: (world: World) => Promise<void> | void
+  readonly id: string
+  readonly settle: readonly ('adopt' | 'repair')[]
+  readonly hinders: readonly ('ct.start' | 'ct.delete')[]
+}[] = [
+  {
+    what: 'a dataset that was renamed',
+    hand: (world) => byHand.renamed(world, 'tank/ct/web', 'tank/ct/www'),
+    id: 'web/renamed',
+    settle: ['adopt', 'repair'],
+    hinders: ['ct.start', 'ct.delete'],
+  },
+  {
+    what: 'a dataset that was moved elsewhere',
+    hand: (world) => byHand.renamed(world, 'tank/ct/web', 'tank/web'),
+    id: 'web/renamed',
+    settle: ['repair'],
+    hinders: ['ct.start', 'ct.delete'],
+  },
+  {
+    what: 'a dataset that was destroyed',
+    hand: (world) => byHand.destroyed(world, 'tank/ct/web'),
+    id: 'web/missing',
+    settle: ['adopt'],
+    hinders: ['ct.start', 'ct.delete'],
+  },
+  {
+    what: 'a dataset that was exchanged',
+    hand: (world) => {
+      byHand.destroyed(world, 'tank/ct/web')
+      byHand.created(world, 'tank/ct/web')
+      byHand.set(world, 'tank/ct/web', 'canmount', 'noauto')
+    },
+    id: 'web/replaced',
+    settle: ['adopt'],
+    hinders: ['ct.start', 'ct.delete'],
+  },
+  ...(['quota', 'canmount', 'mountpoint', 'readonly'] as const).map((property) => ({
+    what: `the property ${property}`,
+    hand: (world: World) =>
+      byHand.set(
+        world,
+        'tank/ct/web',
+        property,
+        { quota: '1000', canmount: 'off', mountpoint: '/x', readonly: 'on' }[property],
+      ),
+    id: `web/${property}`,
+    settle:
+      property === 'quota' || property === 'readonly'
+        ? (['adopt', 'repair'] as const)
+        : (['repair'] as const),
+    hinders: property === 'quota' ? ([] as const) : (['ct.start'] as const),
+  })),
+  {
+    what: 'a container that was started',
+    hand: async (world) =>
+      byHand.started(world.machine, { pool: 'tank', ctid: 'web', id: (await row(world, 'web')).stream }),
+    id: 'web/running',
+    settle: ['adopt', 'repair'],
+    hinders: ['ct.start', 'ct.delete'],
+  },
+  {
+    what: 'a dataset of somebody else',
+    hand: (world) => byHand.created(world, 'tank/ct/strange'),
+    id: 'tank/ct/strange/foreign',
+    settle: ['adopt'],
+    hinders: [],
+  },
+  {
+    what: 'a dataset of the layout that is gone',
+    hand: (world) => byHand.destroyed(world, 'tank/hook'),
+    id: 'tank/hook/missing',
+    settle: ['repair'],
+    hinders: [],
+  },
+  {
+    what: 'the mark of the pool',
+    hand: (world) => byHand.set(world, 'tank', 'org.vpsadminos.osctl:active', 'no'),
+    id: 'tank/org.vpsadminos.osctl:active',
+    settle: ['repair'],
+    hinders: [],
+  },
+]
+
+describe('Drift:', () => {
+  for (const { what, hand, id, settle, hinders } of CASES) {
+    it(`${what} is noticed once, and hinders what it is about`, async () => {
+      const world = await two()
+      await hand(world)
+      const [drift, ...others] = await scan(world)
+      assert.deepEqual([drift?.id, others], [id, []])
+      assert.equal(drift?.settle, settle.join(', '))
+      const noticed = count(world, 'DriftNoticed')
+      await scan(world)
+      await world.pass(3_600_000)
+      assert.equal(count(world, 'DriftNoticed'), noticed, 'it does not grow the log when it persists')
+      const health = (await world.must('healthcheck', {})).result as HealthRow[]
+      assert.ok(
+        health.some(({ problem }) => problem.startsWith(`drift ${id}:`)),
+        JSON.stringify(health),
+      )
+      for (const method of ['ct.start', 'ct.delete'] as const) {
+        if (!hinders.some((hindered) => hindered === method)) continue
+        const { error } = await world.call(method, { id: 'web' })
+        assert.equal(error?.code, 'E_DRIFT')
+        assert.match(error?.message ?? '', new RegExp(`drift ${id}`))
+      }
+      await world.must('ct.restart', { id: 'other' })
+      await world.must('ct.new', { id: 'third', distribution: 'busybox' })
+    })
+
+    for (const how of ['adopt', 'repair'] as const) {
+      it(`${what} ${settle.includes(how) ? 'is settled by' : 'says why it is not settled by'} ${how}`, async () => {
+        const world = await two()
+        await hand(world)
+        await scan(world)
+        const before = count(world, 'CommandAccepted')
+        const dry = await world.must(`drift.${how}`, { id, meta: { dryRun: true } })
+        assert.equal(count(world, 'CommandAccepted'), before)
+        const { error } = await world.call(`drift.${how}`, { id })
+        if (!settle.includes(how)) {
+          assert.equal(error?.code, how === 'adopt' ? 'E_DRIFT_ADOPT' : 'E_DRIFT_REPAIR')
+          assert.match(error?.message ?? '', /: .{10}/)
+          assert.ok((dry.result as { plan: { refusal: unknown } }).plan.refusal)
+          return
+        }
+        assert.equal(error, null, error?.message)
+        assert.deepEqual(ids(await scan(world)), [])
+        await assertWell(world)
+        world.kill()
+        await world.boot()
+        assert.deepEqual(ids(await list(world)), [], 'the next daemon finds nothing either')
+        await assertWell(world)
+      })
+    }
+  }
+
+  it('that goes away by itself is gone, and the log says so once', async () => {
+    const world = await two()
+    byHand.set(world, 'tank/ct/web', 'quota', '1000')
+    await scan(world)
+    byHand.set(world, 'tank/ct/web', 'quota', null)
+    await world.pass(400_000)
+    assert.deepEqual(await list(world), [])
+    assert.deepEqual([count(world, 'DriftNoticed'), count(world, 'DriftGone')], [1, 1])
+    await assertWell(world)
+  })
+
+  it('is noticed at an import, while no daemon ran', async () => {
+    const world = await two()
+    world.kill()
+    byHand.renamed(world, 'tank/ct/web', 'tank/ct/www')
+    await world.boot()
+    assert.deepEqual(ids(await list(world)), ['web/renamed'])
+    assert.equal((await row(world, 'web')).drift, 'web/renamed')
+    await world.must('drift.adopt', { id: 'web/renamed' })
+    assert.equal(await stateOf(world, 'www'), 'stopped')
+    await world.must('ct.start', { id: 'www' })
+    assert.ok(runs(world, 'www'))
+    assert.equal((await world.call('ct.show', { id: 'web' })).error?.code, 'E_CT_NOT_FOUND')
+    await assertWell(world)
+  })
+
+  it('of a container that was stopped by other means is none: it is stopped, and its history says so', async () => {
+    const world = await two()
+    inside(world, 'other', 'stop')
+    await world.pass(2000)
+    assert.equal(await stateOf(world, 'other'), 'stopped')
+    assert.deepEqual(await scan(world), [])
+    assert.equal(count(world, 'CtExited'), 1)
+    await assertWell(world)
+  })
+
+  it('of a container that is being worked on is left for the next look', async () => {
+    const world = await two()
+    const start = world.send('ct.start', { id: 'web' })
+    await Promise.all([scan(world), world.wait(() => start.answered, 'the start is not answered')])
+    assert.deepEqual(await scan(world), [])
+    assert.equal(count(world, 'DriftNoticed'), 0)
+    await assertWell(world)
+  })
+
+  it('is named by its id, and what is not there is said so', async () => {
+    const world = await two()
+    for (const id of ['web/quota', 'x']) {
+      const { error } = await world.call('drift.adopt', { id })
+      assert.equal(error?.code, 'E_DRIFT_NOT_FOUND')
+    }
+    byHand.set(world, 'tank/ct/web', 'quota', '1000')
+    await scan(world)
+    byHand.set(world, 'tank/ct/web', 'quota', null)
+    assert.equal((await world.call('drift.repair', { id: 'tank:web/quota' })).error?.code, 'E_DRIFT_GONE')
+    const stream = ctStream((await row(world, 'web')).stream)
+    assert.match(stream, /^ct:/)
+  })
+})
