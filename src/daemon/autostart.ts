@@ -84,14 +84,14 @@ type Waiting = { readonly id: Ulid; readonly notBefore: number; readonly tries: 
 /** Who is to be started, in the plan's order. */
 class Queue {
   readonly failed = new Set<Ulid>()
-  readonly #order: readonly Ulid[]
+  readonly #rank: ReadonlyMap<Ulid, number>
   #waiting: Waiting[]
   #begun = 0
 
   constructor({ cts }: Plan, standings: ReadonlyMap<Ulid, Standing>) {
     const isOpen = (id: Ulid): boolean => ['waiting', 'starting'].includes(standings.get(id)?.is ?? 'waiting')
     for (const [id, { is }] of standings) if (is === 'failed') this.failed.add(id)
-    this.#order = cts
+    this.#rank = new Map(cts.map((id, i) => [id, i]))
     this.#waiting = cts.filter(isOpen).map((id) => ({ id, notBefore: 0, tries: 0 }))
   }
 
@@ -122,8 +122,9 @@ class Queue {
   end(again: Waiting | null): void {
     this.#begun--
     if (!again) return
-    this.#waiting.push(again)
-    this.#waiting.sort((a, b) => this.#order.indexOf(a.id) - this.#order.indexOf(b.id))
+    const rank = (id: Ulid): number => this.#rank.get(id) ?? 0
+    const behind = this.#waiting.findIndex(({ id }) => rank(id) > rank(again.id))
+    this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, again)
   }
 }
 

@@ -103,9 +103,9 @@ function heading({ pool, boot_id, host, time, previous, autostart, ...rest }: Bo
     const n = containers.filter((each) => each.result === name).length
     return n > 0 ? [`${n} ${name}`] : []
   })
-  const end = result === null ? '' : ` ${result}${took === null ? '' : ` after ${elapsed(took)}`}`
-  const plan =
-    { planned: `autostart${end}`, off: 'autostart off', none: 'not ready yet' }[autostart] ?? autostart
+  const end = `autostart ${result}${took === null ? '' : ` after ${elapsed(took)}`}`
+  const planned = result === null ? 'nothing to start by itself' : end
+  const plan = { planned, off: 'autostart off', none: 'not ready yet' }[autostart] ?? autostart
   const rests = others > 0 ? [`${others} as they were`] : []
   return `${opened}; ${[plan, ...counts, ...rests].join(', ')}`
 }

@@ -38,7 +38,7 @@ export const incident: CommandSpec = {
   name: 'incident',
   summary: 'Write what there is to know of the time since an incident into a file',
   description: [
-    'The events since then, the states before the first and after the last of them, the last boots and what they found, health, and versions. Nothing in it is secret, since no secret enters the log; names and addresses of users are. osctl replay opens it on any machine.',
+    'The events since then, the states before the first and after the last of them, the last boots and what they found, what the newest made of each container, health, and versions. Nothing in it is secret, since no secret enters the log; names and addresses of users are. osctl replay opens it on any machine.',
   ],
   args: [FILE],
   options: [{ long: 'since', value: 'time', help: "From when on, such as '2 hours ago'; required" }, POOL],
