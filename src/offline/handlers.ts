@@ -17,9 +17,9 @@ export function archiveHandlers(archive: Archive, version: string): Handlers {
     ...stateAnswers(archive.moments),
     ...autostartAnswers(archive.moments),
     ...bootAnswers(archive),
-    ...historyAnswers(archive),
-    ...eventAnswers(archive),
-    ...whyAnswers(archive),
+    ...historyAnswers(archive.moments),
+    ...eventAnswers(archive, archive.moments),
+    ...whyAnswers(archive.moments),
     ping: async () => 'pong',
     status: async () => ({
       version,

@@ -171,6 +171,7 @@ export const methods = {
     id: target,
     column: z.string().min(1).max(200).default('state'),
     value: z.string().max(4096).optional(),
+    ...at,
     ...meta,
   }),
 
@@ -235,10 +236,11 @@ export const methods = {
     user: z.string().min(1).max(200).optional(),
     ...eventConditions,
     limit: z.int().min(1).max(100_000).default(1000),
+    ...at,
     ...meta,
   }),
   /** Which containers `ct` means to `history.list`. */
-  'history.subjects': z.strictObject({ pools: pools.optional(), ct: target, ...meta }),
+  'history.subjects': z.strictObject({ pools: pools.optional(), ct: target, ...at, ...meta }),
   'event.list': z.strictObject({
     pools: pools.optional(),
     ct: target.optional(),
@@ -250,6 +252,7 @@ export const methods = {
     to: position.optional(),
     reverse: z.boolean().default(false),
     limit: z.int().min(1).max(10_000).default(1000),
+    ...at,
     ...meta,
   }),
   /** `SEQ` or `POOL:SEQ`. */

@@ -10,18 +10,23 @@ import { eventRows } from '../read.ts'
 import type { PoolMoment } from '../view.ts'
 import { conditionsOf, positionOf, streamOfWord, streamsOf, subjectsOf, typesOf } from './conditions.ts'
 import { type Answers, type Holder, invalid, notFound, poolsOf } from './holder.ts'
+import type { Moments } from './moments.ts'
 
 type Params = MethodParams<'event.list'>
 /** Questions to one pool; their answers together are its part. */
 type Part = { readonly pool: PoolMoment; readonly queries: readonly EventQuery[] }
 
-export function eventAnswers(holder: Holder): Answers<'event.list' | 'event.show'> {
+/** @param moments  answer `event.list` of a moment: what came later is not there */
+export function eventAnswers<P extends PoolMoment>(
+  holder: Holder<P>,
+  moments: Moments<P>,
+): Answers<'event.list' | 'event.show'> {
   return {
     'event.list': async (params) => {
       const { from, reverse, limit } = params
       // Without a beginning the newest are wanted, told in the order in which they happened.
       const isNewest = reverse || (from === undefined && params.since === undefined)
-      const parts = await partsOf(holder, params)
+      const parts = await partsOf(await moments.holder(params.pools, params.at), params)
       const lists = await Promise.all(
         parts.map(({ pool, queries }) => listed(pool, queries, isNewest, limit)),
       )

@@ -7,12 +7,17 @@ import { subjects } from '../subjects.ts'
 import type { PoolMoment } from '../view.ts'
 import { conditionsOf, streamsOf, subjectsOf } from './conditions.ts'
 import { type Answers, type Holder, notFound, poolsOf } from './holder.ts'
+import type { Moments } from './moments.ts'
 
 type Part = { readonly pool: PoolMoment; readonly streams?: readonly StreamId[] }
 
-export function historyAnswers(holder: Holder): Answers<'history.list' | 'history.subjects'> {
+/** With a moment, the answer is the one that was given then. */
+export function historyAnswers<P extends PoolMoment>(
+  moments: Moments<P>,
+): Answers<'history.list' | 'history.subjects'> {
   return {
-    'history.list': async ({ pools, ct, user, limit, ...conditions }) => {
+    'history.list': async ({ pools, ct, user, limit, at, ...conditions }) => {
+      const holder = await moments.holder(pools, at)
       const filter = { ...conditionsOf(conditions), limit }
       const parts = await partsOf(holder, pools, ct, user)
       const lists = await Promise.all(
@@ -20,8 +25,8 @@ export function historyAnswers(holder: Holder): Answers<'history.list' | 'histor
       )
       return inOneOrder(lists).slice(-limit)
     },
-    'history.subjects': async ({ ct, pools }) =>
-      (await subjectsOf(holder, ct, pools)).flatMap(({ rows }) => rows),
+    'history.subjects': async ({ ct, pools, at }) =>
+      (await subjectsOf(await moments.holder(pools, at), ct, pools)).flatMap(({ rows }) => rows),
   }
 }
 

@@ -8,7 +8,7 @@ import type { LogReader } from '../../events/types/query.ts'
 import type { At } from '../../rpc/methods.ts'
 import { type Moment, type Pace, type PastSource, poolAt, positionOf } from '../past.ts'
 import type { PoolMoment } from '../view.ts'
-import { type Holder, invalid, poolsOf } from './holder.ts'
+import { type Holder, invalid, notFound, poolsOf } from './holder.ts'
 
 const RECENT = 2
 
@@ -39,6 +39,27 @@ export class Moments<P extends PoolMoment> {
       if (view) found.push(view)
     }
     return found
+  }
+
+  /**
+   * Whoever holds the pools, as it was at a moment: with the pools that had a log then.
+   * @throws RpcError as `pools`
+   */
+  async holder(names: readonly string[] | undefined, at: At | undefined): Promise<Holder> {
+    if (at === undefined) return this.#holder
+    const pools = new Map((await this.pools(names, at)).map((pool) => [pool.name, pool]))
+    const found = (pool: PoolMoment | undefined, what: string): PoolMoment => {
+      if (pool) return pool
+      throw notFound('E_NO_LOG_THEN', `${what} had no log at that time`)
+    }
+    return {
+      pools,
+      pool: (name) => found(pools.get(name), `pool ${name}`),
+      poolOr: (name) =>
+        name === undefined
+          ? found(pools.values().next().value, 'no pool')
+          : found(pools.get(name), `pool ${name}`),
+    }
   }
 
   /**

@@ -1,14 +1,17 @@
 /** Why a container is as it is. */
 import { columnsOf } from '../change.ts'
+import type { PoolMoment } from '../view.ts'
 import { why } from '../why.ts'
 import { subjectsOf } from './conditions.ts'
-import { type Answers, type Holder, invalid } from './holder.ts'
+import { type Answers, invalid } from './holder.ts'
+import type { Moments } from './moments.ts'
 
 const ATTRIBUTE = /^[^:\s]+:\S+$/
 
-export function whyAnswers(holder: Holder): Answers<'ct.why'> {
+export function whyAnswers<P extends PoolMoment>(moments: Moments<P>): Answers<'ct.why'> {
   return {
-    'ct.why': async ({ id, column, value }) => {
+    'ct.why': async ({ id, column, value, at }) => {
+      const holder = await moments.holder(undefined, at)
       const named = await subjectsOf(holder, id, undefined)
       // The one that is there; of those that are gone the last.
       const all = named.flatMap(({ pool, rows }) => rows.map((subject) => ({ pool, subject })))

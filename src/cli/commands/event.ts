@@ -1,6 +1,8 @@
 /** `osctl event …`: the log itself. */
 
+import type { At } from '../../rpc/methods.ts'
 import type { EventRow } from '../../rpc/results.ts'
+import { AT, atOf } from '../at.ts'
 import { arg, given, type Invocation, poolOf, poolsOf, printRows } from '../invocation.ts'
 import { cloudEvent } from '../output/cloud-events.ts'
 import type { Column } from '../output/table.ts'
@@ -77,6 +79,7 @@ const ls: CommandSpec = {
     { long: 'from', value: 'position', help: 'From this event on: POOL:SEQ, or SEQ with one pool' },
     { long: 'to', value: 'position', help: 'Up to this event' },
     { long: 'reverse', short: 'r', help: 'The newest first' },
+    AT,
     limitOption(10_000, 1000),
     FORMAT,
   ],
@@ -94,7 +97,7 @@ const ls: CommandSpec = {
       to: options.text('to'),
       reverse: options.flag('reverse'),
     })
-    await list(invocation, { ...range, limit: options.integer('limit') ?? 1000 })
+    await list(invocation, { ...range, ...atOf(invocation), limit: options.integer('limit') ?? 1000 })
   },
 }
 
@@ -109,7 +112,7 @@ const tail: CommandSpec = {
   run: async (invocation) => await list(invocation, { limit: invocation.options.integer('limit') ?? 10 }),
 }
 
-type Range = { from?: string; to?: string; reverse?: boolean; limit: number }
+type Range = { from?: string; to?: string; reverse?: boolean; at?: At; limit: number }
 
 async function list(invocation: Invocation, range: Range): Promise<void> {
   const { options, args, link } = invocation

@@ -1,9 +1,11 @@
 /** `osctl history`: who did what, when, and what came of it. */
 import type { SubjectRow } from '../../rpc/results.ts'
 import { formatTime } from '../../rpc/time.ts'
+import { AT, atOf } from '../at.ts'
 import { given, type Invocation, poolsOf, printRows } from '../invocation.ts'
 import { type Column, harmless } from '../output/table.ts'
 import type { CommandSpec } from '../spec.ts'
+import { UsageError } from '../usage-error.ts'
 import { ACTOR, CT, conditionsOf, FAILED, limitOption, noteOrder, OP, SINCE, UNTIL } from './conditions.ts'
 import { followHistory } from './history-follow.ts'
 
@@ -33,6 +35,7 @@ export const history: CommandSpec = {
   summary: 'Show what was done, by whom, and with which result',
   description: [
     'One line for each command, also for those that were refused or failed, for each session inside a container, and for what happened without anybody: crashes, reboots, imports.',
+    'With --at it tells what it told then: of what ran, that it runs.',
     'A container that is gone is found by its old id. When several containers had it, all are shown, and which they are is said.',
   ],
   args: [{ name: 'pool', optional: true, many: true, words: 'pool' }],
@@ -50,6 +53,7 @@ export const history: CommandSpec = {
     UNTIL,
     FAILED,
     OP,
+    AT,
     limitOption(100_000, 1000),
     { long: 'follow', short: 'f', help: 'Go on with what happens, each command when it has ended' },
   ],
@@ -64,10 +68,14 @@ export const history: CommandSpec = {
     const ct = options.text('ct')
     const filter = { ...given({ ct, user: options.text('user') }), ...conditionsOf(invocation) }
     const limit = given({ limit: options.integer('limit') })
+    const at = atOf(invocation)
+    if (options.flag('follow') && at.at !== undefined)
+      throw new UsageError('either --at or --follow: nothing follows what is over')
     if (options.flag('follow')) return await followHistory(invocation, { ...filter, ...pools }, limit)
-    const rows = await link.query('history.list', { ...filter, ...limit, ...pools })
+    const rows = await link.query('history.list', { ...filter, ...limit, ...pools, ...at })
     printRows(invocation, rows)
-    if (ct !== undefined) noteSubjects(invocation, ct, await link.query('history.subjects', { ct, ...pools }))
+    if (ct !== undefined)
+      noteSubjects(invocation, ct, await link.query('history.subjects', { ct, ...pools, ...at }))
     noteOrder(invocation, rows)
   },
 }

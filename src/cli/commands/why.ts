@@ -1,6 +1,7 @@
 /** `osctl why`: from what is so now back to who or what made it so. */
 import type { Why } from '../../rpc/results.ts'
 import { formatTime } from '../../rpc/time.ts'
+import { AT, atOf } from '../at.ts'
 import { given, type Invocation, printJson, target } from '../invocation.ts'
 import { type Column, harmless, renderColumns } from '../output/table.ts'
 import type { CommandSpec, GroupSpec } from '../spec.ts'
@@ -24,6 +25,7 @@ const ct: CommandSpec = {
       words: ['state', 'running', 'hostname', 'autostart', 'operation', 'problem', 'restart_needed'],
     },
   ],
+  options: [AT],
   examples: [
     { command: 'osctl why ct 101', what: 'Why it runs, or does not' },
     { command: 'osctl why ct 101 running=false', what: 'Why it was down the last time' },
@@ -37,6 +39,7 @@ const ct: CommandSpec = {
       id: target(invocation),
       column,
       ...given({ value }),
+      ...atOf(invocation),
     })
     if (invocation.globals.flag('json')) printJson(invocation.io, answer)
     else print(invocation, answer)

@@ -25,6 +25,7 @@ describe('--at', () => {
         return answer
       }
     const pool = { name: 'tank', attrs: {} } as never
+    const why = { column: 'state', value: 'running', present: 'running', links: [] } as never
     const handlers = {
       'ct.list': keep('ct.list', []),
       'ct.show': keep('ct.show', ctRow()),
@@ -35,6 +36,9 @@ describe('--at', () => {
       'repo.list': keep('repo.list', []),
       'trash.list': keep('trash.list', []),
       'op.list': keep('op.list', []),
+      'history.list': keep('history.list', []),
+      'event.list': keep('event.list', []),
+      'ct.why': keep('ct.why', why),
     }
     for (const words of [
       'ct ls',
@@ -46,6 +50,9 @@ describe('--at', () => {
       'repo ls',
       'trash-bin ls',
       'op ls',
+      'history',
+      'event ls',
+      'why ct 101',
     ]) {
       const { status, err } = await run([...words.split(' '), '--at', 'tank:7'], handlers)
       assert.equal(status, 0, `${words}: ${err}`)
@@ -63,6 +70,12 @@ describe('--at', () => {
     const then = await run(['ct', 'ls', '-H', '-o', 'id,memory,nproc', '--at', '7'], handlers)
     assert.match(now.out, /^101/)
     assert.match(then.out, /^101 +- +-\n$/)
+  })
+
+  it('of what is over is not followed', async () => {
+    const { status, err } = await runAlone(['history', '-f', '--at', '7'])
+    assert.equal(status, 64)
+    assert.match(err, /^error: either --at or --follow/)
   })
 
   it('that is none is a usage error', async () => {
