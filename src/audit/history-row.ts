@@ -2,7 +2,7 @@
 import type { Actor } from '../events/types/actor.ts'
 import { actorName } from '../events/types/actor-name.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
-import { type EventData, REBOOTS_CODE } from '../events/types/events.ts'
+import { type EventData, NOOPS_CODE, REBOOTS_CODE } from '../events/types/events.ts'
 import { ACTOR_TYPES } from '../events/types/query.ts'
 import type { HistoryRow } from '../rpc/results.ts'
 import type { PoolView } from './view.ts'
@@ -107,6 +107,8 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     case 'RefusalsSummed':
       if (data['code'] === REBOOTS_CODE)
         return `rebooted ${data['count']} more times from inside, not recorded one by one`
+      if (data['code'] === NOOPS_CODE)
+        return `${data['count']} more commands that changed nothing, not recorded one by one`
       return `${data['count']} more refusals (${data['code']})`
     default:
       return event.type

@@ -4,11 +4,11 @@
  * Every command goes one way: gather facts (before this), decide and append, answer when the operation has
  * ended, or at once when the caller asked for that. The same idempotency key gives the same operation and
  * the same answer, also after a lost reply. Refusals are facts too, but a client that repeats them cannot
- * grow the log: at most 20 a minute a stream are written, then one sum of the rest (DESIGN D15).
+ * grow the log: at most 20 a minute a stream are written, then one sum of the rest (refusals.ts).
  */
 import { LogError } from '../events/log/store.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
-import type { Fact } from '../events/types/events.ts'
+import { NOOPS_CODE } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { Draft } from '../machines/advance.ts'
 import type { Asked, DecideView, Decision, Refusal } from '../machines/decide/decision.ts'
@@ -19,6 +19,7 @@ import { planOf } from './plan/plan.ts'
 import type { UsersWith } from './plan/rehearse.ts'
 import type { Pool } from './pool.ts'
 import { quarantineRefusal } from './quarantine.ts'
+import { RefusalLimit } from './refusals.ts'
 import { Stalled } from './stalls.ts'
 
 export type Waiting = {
@@ -31,33 +32,6 @@ export type Waiting = {
     | undefined
   /** Told the operation's id as soon as it is committed. */
   readonly accepted?: ((op: string) => void) | undefined
-}
-
-const REFUSALS_A_MINUTE = 20
-const MINUTE_MS = 60_000
-
-/** Counts refusals per stream; says whether one is written, and the sum that precedes it. */
-export class RefusalLimit {
-  readonly #windows = new Map<StreamId, { since: number; written: number; dropped: number; code: string }>()
-
-  admit(stream: StreamId, code: string, now: number): { write: boolean; sum: Fact | null } {
-    const window = this.#windows.get(stream)
-    if (!window || now - window.since >= MINUTE_MS || now < window.since) {
-      this.#windows.set(stream, { since: now, written: 1, dropped: 0, code })
-      if (!window || window.dropped === 0) return { write: true, sum: null }
-      return {
-        write: true,
-        sum: { type: 'RefusalsSummed', count: window.dropped, code: window.code, since: window.since },
-      }
-    }
-    if (window.written < REFUSALS_A_MINUTE) {
-      window.written++
-      return { write: true, sum: null }
-    }
-    window.dropped++
-    window.code = code
-    return { write: false, sum: null }
-  }
 }
 
 export class Bus {
@@ -85,7 +59,7 @@ export class Bus {
     try {
       const submission = pool.journal.submit((view) => {
         const made = unlessQuarantined(pool, decide(view))
-        const drafts = made.is === 'refused' ? this.#limited(made, pool) : made.drafts
+        const drafts = made.is === 'accepted' ? made.drafts : this.#limited(made, pool)
         return { drafts, extra: made }
       })
       const submitted = await pool.journal.stalls.guard(submission)
@@ -107,11 +81,23 @@ export class Bus {
     return await this.#follow(pool, decision.stream, asked.op, committed?.first ?? 0, waiting)
   }
 
-  #limited(decision: Extract<Decision, { is: 'refused' }>, pool: Pool): readonly Draft[] {
-    const { stream, refusal, drafts } = decision
-    const { write, sum } = this.#limit.admit(stream, refusal.code, pool.ports.clock.wall())
-    if (!write) return []
-    return sum ? [{ stream, fact: sum }, ...drafts] : drafts
+  /** What changes nothing is written up to the limit; what is beyond is summed up when the minute is over. */
+  #limited(decision: Exclude<Decision, { is: 'accepted' }>, pool: Pool): readonly Draft[] {
+    const { stream, drafts } = decision
+    if (drafts.length === 0) return []
+    const code = decision.is === 'refused' ? decision.refusal.code : NOOPS_CODE
+    const { clock } = pool.ports
+    const verdict = this.#limit.admit(pool.name, stream, code, clock.wall())
+    if (verdict === 'drop-first') this.#sumLater(pool, stream)
+    return verdict === 'write' ? drafts : []
+  }
+
+  #sumLater(pool: Pool, stream: StreamId): void {
+    pool.inBackground('the number of refusals could not be recorded', async () => {
+      await pool.pause(this.#limit.rest(pool.name, stream, pool.ports.clock.wall()))
+      const facts = this.#limit.sum(pool.name, stream)
+      await pool.journal.submit(() => ({ drafts: facts.map((fact) => ({ stream, fact })), extra: null }))
+    })
   }
 
   async #unappended(error: unknown, pool: Pool, asked: Asked, waiting: Waiting): Promise<Accepted> {

@@ -132,6 +132,11 @@ export class Pool {
     this.#background.add(running)
   }
 
+  /** Lets so much time pass, unless the pool is closed meanwhile. */
+  pause(ms: number): Promise<void> {
+    return this.#ports.clock.sleep(ms, this.#abort.signal)
+  }
+
   /** Appends the session's constants and `PoolOpened`; recovery follows in `ready`. */
   async begin(): Promise<void> {
     const { host, version } = this.#ports
@@ -250,7 +255,7 @@ export class Pool {
   /** As `#lookAt`, and a container that is as the log says is not worth an event. */
   async lookForNews(ct: CtState): Promise<void> {
     const facts = await look(this.#ports.host, this.name, ct, this.#reports.get(ctIdOf(ct)) ?? null)
-    if (isNews(ct, facts)) await this.#append(ct, (now) => (isSame(now, ct) ? facts : []))
+    if (isNews(ct, facts)) await this.#append(ct, (now) => (isSame(now, ct) ? this.#bounded(now, facts) : []))
   }
 
   /** Keeps exactly the running containers watched. */

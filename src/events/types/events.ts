@@ -295,6 +295,8 @@ export const eventSchemas = {
 
 /** Code of a `RefusalsSummed` that sums up reboots, beside the sums of refusals. */
 export const REBOOTS_CODE = 'E_REBOOTS'
+/** Code of one that sums up commands for which there was nothing to do. */
+export const NOOPS_CODE = 'E_NOOPS'
 
 export type EventType = keyof typeof eventSchemas
 export type EventData<T extends EventType> = z.infer<(typeof eventSchemas)[T]>
