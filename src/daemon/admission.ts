@@ -7,8 +7,10 @@
  * on a host that has time, and one that has none is not asked for more.
  *
  * Starts are a quarter of a second apart, so that the pressure of one is seen before the next. Under pressure the
- * next one waits, for five seconds at most, or for the `--delay` of the container before it when that is longer: a
- * host that is always under pressure, by its own containers perhaps, comes up all the same.
+ * next one waits, for five seconds at most, or for the `--delay` of the container before it when that is longer, and
+ * so long again for each that is starting: on a slow machine starts that were forced side by side would only slow each
+ * other down, up to their time-outs. A host that is always under pressure, by its own containers perhaps, comes up all
+ * the same.
  *
  * Pure; the clock and the host are asked in `starter.ts`.
  */
@@ -40,5 +42,6 @@ export function pressing(before: Look, now: Look): string | null {
   return null
 }
 
-/** How long a start may be held back in all, after a container with this delay. @pure */
-export const patienceAfter = (delaySeconds: number): number => Math.max(PATIENCE_MS, delaySeconds * 1000)
+/** How long a start may be held back in all, after a container with this delay, beside so many that start. @pure */
+export const patienceAfter = (delaySeconds: number, starting: number): number =>
+  Math.max(PATIENCE_MS, delaySeconds * 1000) * (1 + starting)

@@ -243,7 +243,6 @@ class AutostartRun {
   /** Resolves when the next container may start: soon, or when it has been held back for long enough. */
   async #admission(mine: symbol): Promise<void> {
     const since = this.#now()
-    const patience = patienceAfter(this.#delay)
     while (!this.#isOver(mine)) {
       const rest = this.#admittedAt + STEP_MS - this.#now()
       if (rest > 0) {
@@ -253,7 +252,7 @@ class AutostartRun {
       const before = this.#look
       this.#look = { mono: this.#daemon.ports.clock.mono(), pressure: await this.#pressure() }
       const isHeld = before === null || pressing(before, this.#look) !== null
-      if (!isHeld || this.#now() - since >= patience) break
+      if (!isHeld || this.#now() - since >= patienceAfter(this.#delay, this.#active)) break
       await this.#sleep(STEP_MS)
     }
     this.#admittedAt = this.#now()

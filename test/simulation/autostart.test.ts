@@ -85,6 +85,21 @@ describe('A plan', () => {
     }
   })
 
+  it('under pressure forces no start beside one that goes on, until that has had its time', async () => {
+    const world = await scene(slow(8000))
+    await waiting(world, { a: 1, b: 2, c: 3 })
+    world.powerCut()
+    Object.assign(world.machine.strain, { memory: 0.5, io: 0 })
+    await world.boot()
+    await world.pass(12_500)
+    assert.deepEqual(starts(world), ['a'], 'a goes on until 13 s')
+    await world.pass(2000)
+    assert.deepEqual(starts(world), ['a', 'b'])
+    await world.pass(MINUTE)
+    assert.deepEqual(starts(world), ['a', 'b', 'c'])
+    await assertWell(world)
+  })
+
   it('does not ask a host that cannot tell its pressure twice', async () => {
     const world = await scene()
     await waiting(world, { a: 1, b: 2 })

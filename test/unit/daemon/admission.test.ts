@@ -40,8 +40,9 @@ describe('the pressure between two looks', () => {
   })
 })
 
-it('a start is held back for five seconds at most, or for the delay of the one before it', () => {
-  assert.equal(patienceAfter(0), PATIENCE_MS)
-  assert.equal(patienceAfter(5), PATIENCE_MS)
-  assert.equal(patienceAfter(30), 30_000)
+it('a start is held back for five seconds at most, or for the delay of the one before it, and again for each beside it', () => {
+  assert.equal(patienceAfter(0, 0), PATIENCE_MS)
+  assert.equal(patienceAfter(5, 0), PATIENCE_MS)
+  assert.equal(patienceAfter(30, 0), 30_000)
+  assert.equal(patienceAfter(0, 2), 3 * PATIENCE_MS)
 })
