@@ -43,7 +43,8 @@ const OPTIONS = {
 
 /** A program of the CLI must start fast; the daemon must leave readable stack traces. */
 const FAST = { minify: true }
-const READABLE = { keepNames: true, sourcemap: true, sourcesContent: false }
+/* keepNames would define the name of each inner function anew at each call. */
+const READABLE = { sourcemap: true, sourcesContent: false }
 const styleOf = (name) => (name === 'osctl' || name === 'osctl-replay' ? FAST : READABLE)
 
 /** Their loaders search node_modules for the machine's binary; a bundle has exactly one, beside it. */
