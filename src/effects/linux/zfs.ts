@@ -95,13 +95,22 @@ async function mountOne(system: System, dataset: Dataset): Promise<void> {
   }
 }
 
-/** Undoes one mount, and removes the empty directory that it was on. A bind mount is nothing to `zfs unmount`. */
+/**
+ * Undoes one mount, and removes the empty directory that it was on. A bind mount is nothing to `zfs unmount`, which
+ * finds the mount of a path by its device: of a dataset that is mounted twice it knows one place alone.
+ */
 async function unmountOne(system: System, mount: Mount, lazy: boolean): Promise<void> {
   const plain: [string, ...string[]] = lazy ? ['umount', '-l', mount.target] : ['umount', mount.target]
   const argv: [string, ...string[]] = lazy || mount.root !== '/' ? plain : ['zfs', 'unmount', mount.target]
-  await system.change({ argv }).catch((error: unknown) => {
-    if (!(error instanceof HostError) || !/not (currently )?mounted/.test(error.message)) throw error
-  })
+  await system
+    .change({ argv })
+    .catch(async (error: unknown) => {
+      if (!(error instanceof HostError) || !/not an original mountpoint/.test(error.message)) throw error
+      await system.change({ argv: plain })
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof HostError) || !/not (currently )?mounted/.test(error.message)) throw error
+    })
   await system.removeDirectory(mount.target).catch(() => undefined)
 }
 
