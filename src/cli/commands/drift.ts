@@ -11,7 +11,7 @@ const columns: readonly Column[] = [
   { name: 'kind', help: 'missing, renamed, replaced, running, foreign, or a property of the dataset' },
   { name: 'expected', help: 'what the log says' },
   { name: 'seen', help: 'what is there' },
-  { name: 'since', help: 'when it was noticed' },
+  { name: 'since', show: 'date', help: 'when it was noticed' },
   { name: 'settle', help: 'adopt, repair, or by hand' },
   { name: 'adopt', help: 'why it cannot be adopted' },
   { name: 'repair', help: 'why it cannot be repaired' },
