@@ -121,10 +121,10 @@ export class Pool {
   }
 
   /** Runs detached work that must not outlive the pool; its failure is logged, never thrown. */
-  inBackground(what: string, work: () => Promise<void>): void {
+  inBackground(what: string, work: () => Promise<void>, attempts = ATTEMPTS): void {
     // Nobody else would ever do it: whatever the host says against it is tried again.
     const passes = (error: unknown): boolean => error instanceof HostError || isPassing(error)
-    const running = patiently(this.#ports.clock, ATTEMPTS, work, { signal: this.#abort.signal, passes })
+    const running = patiently(this.#ports.clock, attempts, work, { signal: this.#abort.signal, passes })
       .catch((error) => {
         if (!this.#closing) this.#ports.logger.warn({ pool: this.name, error: String(error) }, what)
       })
@@ -242,14 +242,16 @@ export class Pool {
 
   /** The run's cgroup became empty. If no hook tells why, its monitor was killed. */
   #onEmpty(id: string): void {
-    this.inBackground('an empty run could not be recorded', async () => {
+    const look = async (): Promise<void> => {
       await this.#ports.clock.sleep(REPORT_GRACE_MS, this.#abort.signal)
       if (lifeOf(this.journal.states.ct(id)) === 'rebooting')
         await this.#ports.clock.sleep(REBOOT_GRACE_MS, this.#abort.signal)
       const ct = this.journal.states.ct(id)
       if (ct.context.op) this.#emptied.add(id)
       else if (shouldRun(ct)) await this.lookForNews(ct)
-    })
+    }
+    // Its end is told once: given up, the container would be said to run until somebody touches it.
+    this.inBackground('an empty run could not be recorded', look, Number.POSITIVE_INFINITY)
   }
 
   /** As `#lookAt`, and a container that is as the log says is not worth an event. */
