@@ -26,6 +26,8 @@ export type Storm = {
 }
 export type Counts = { commands: number; crashes: number; faults: number; checks: number; moments: number }
 
+/** At this step a life without a crash gets one: where there is no pool, there is no boundary to die at. */
+const UNPLUGGED = 60
 /** A life that is too short to find anything, or without a crash, is prolonged; one that cannot be is a failure. */
 export const LEAST_COMMANDS = 50
 const MOST_STEPS = 400
@@ -297,6 +299,7 @@ export async function storm(seed: bigint, { steps = 60, keep }: StormOptions = {
       if (keep && !keep.includes(i)) continue
       if (weather.wrong.length > 0) break
       taken.push(i)
+      if (i >= UNPLUGGED && weather.counts.crashes === 0 && world.isUp) world.powerCut()
       await weather.step(own)
       await weather.memory.look()
     }

@@ -397,6 +397,8 @@ export class World {
 
   #isBusy(): boolean {
     for (const pool of this.#running?.daemon.pools.values() ?? []) {
+      // What is on its way to the disk may be there already, and is not in the states yet.
+      if (pool.journal.checkPending()) return true
       const states = [pool.journal.states.pool(), ...pool.journal.states.all()]
       if (states.some(({ context: { op } }) => op !== null && op.pending?.inDoubt === null)) return true
     }
