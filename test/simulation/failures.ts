@@ -52,6 +52,7 @@ export async function fail(course: Course, boundary: Boundary, failure: Failure)
   const wrong: string[] = []
   try {
     const request = await send(world, course.verb, params)
+    if (course.verb.stops && request.error) return { wrong: await anew(world, course), story: world.story }
     if (!course.verb.closes || request.error) await world.settle()
     await world.pass(course.verb.lingerMs ?? 0)
     if (world.met < boundary.n) throw new Error(`the failure ${nameOf(boundary)} did not happen`)

@@ -133,6 +133,7 @@ export const UNRESTFUL: readonly Verb[] = [
   },
   {
     name: 'pool autostart cancel',
+    stops: true,
     method: 'pool.autostart-cancel',
     params: { name: 'tank' },
     prepare: waiting,
@@ -169,6 +170,7 @@ export const UNRESTFUL: readonly Verb[] = [
   },
   {
     name: 'op cancel',
+    stops: true,
     method: 'op.cancel',
     params: { op: '' },
     begin: fetching,

@@ -32,6 +32,8 @@ export type Verb = {
   readonly begins?: string
   /** What follows the command for so long belongs to it: the log's head is anchored a minute later. */
   readonly lingerMs?: number
+  /** It stops what goes on: asked again, it is while that goes on still. */
+  readonly stops?: boolean
 }
 
 export const tarImage = archiveSchema.parse({
