@@ -31,8 +31,19 @@ export type SeenRun = {
 export type Sight = {
   /** All file systems of the zpool, by name. */
   readonly datasets: ReadonlyMap<string, SeenDataset>
+  /** Their names, by guid: where a dataset went that is not in its place. */
+  readonly names: ReadonlyMap<string, string>
   /** By the container's own id; those that were not looked at are not there. */
   readonly runs: ReadonlyMap<string, SeenRun>
+}
+
+/** @pure */
+export function sighted(datasets: readonly SeenDataset[], runs: Sight['runs']): Sight {
+  return {
+    datasets: new Map(datasets.map((seen) => [seen.name, seen])),
+    names: new Map(datasets.map(({ guid, name }) => [guid, name])),
+    runs,
+  }
 }
 
 export type Finding = {
@@ -48,16 +59,11 @@ export const LAYOUT = ['ct', 'image', 'staging', 'trash', 'repository', 'log', '
 
 export type At = { readonly pool: string; readonly dataset: string }
 
-/** What is where by guid: where a dataset went that is not in its place. */
-function byGuid(sight: Sight): Map<string, string> {
-  return new Map([...sight.datasets.values()].map(({ guid, name }) => [guid, name]))
-}
-
 /** Is a dataset of this guid under this name, and if not, what is the matter? */
-function placed(sight: Sight, guids: Map<string, string>, name: string, guid: string) {
+function placed(sight: Sight, name: string, guid: string) {
   const there = sight.datasets.get(name)
   if (there?.guid === guid) return null
-  const now = guids.get(guid)
+  const now = sight.names.get(guid)
   const found: Found = {
     ...(now === undefined ? {} : { dataset: now }),
     ...(there ? { guid: there.guid } : {}),
@@ -85,7 +91,7 @@ export function ctFindings({ dataset }: At, ct: CtState, sight: Sight): Finding[
   const stream = streamOfCt(ct)
   const name = `${dataset}/ct/${identity.ctid}`
   const found: Finding[] = []
-  const isElsewhere = placed(sight, byGuid(sight), name, guid)
+  const isElsewhere = placed(sight, name, guid)
   if (isElsewhere) found.push({ stream, ...isElsewhere })
   const there = sight.datasets.get(name)
   if (there && !isElsewhere) found.push(...propertyFindings(stream, dataset, there, sight, adopted))
@@ -139,7 +145,6 @@ export function poolFindings(at: At, states: States, sight: Sight): Finding[] {
   const stream = 'pool' as const
   const { context } = states.pool()
   if (context.op) return []
-  const guids = byGuid(sight)
   const found: Finding[] = []
   for (const name of LAYOUT) {
     if (sight.datasets.has(`${at.dataset}/${name}`)) continue
@@ -149,7 +154,7 @@ export function poolFindings(at: At, states: States, sight: Sight): Finding[] {
   const kept = { image: context.images, trash: context.trash }
   for (const [place, table] of Object.entries(kept)) {
     for (const [key, { guid }] of Object.entries(table)) {
-      const it = placed(sight, guids, `${at.dataset}/${place}/${key}`, guid)
+      const it = placed(sight, `${at.dataset}/${place}/${key}`, guid)
       if (it) found.push({ stream, ...it, drift: `${place}/${key}/${it.drift}` })
     }
   }
@@ -173,6 +178,12 @@ function marks({ pool, dataset }: At, sight: Sight): Finding[] {
   })
 }
 
+/** The datasets that one lies in, the innermost first. */
+function above(name: string): string[] {
+  const parts = name.split('/')
+  return parts.map((_, i) => parts.slice(0, -i - 1).join('/')).slice(0, -1)
+}
+
 /** Datasets that nobody of ours has made: the topmost of each tree. */
 function foreign(at: At, states: States, sight: Sight): Finding[] {
   const names = owned(states, at)
@@ -183,16 +194,16 @@ function foreign(at: At, states: States, sight: Sight): Finding[] {
     ...[...states.all()].map(({ context }) => context.dataset),
     ...kept.map((it) => it.guid),
   ])
-  const found: string[] = []
+  const found = new Set<string>()
   const open = new Set([...states.all()].flatMap(({ context: { op } }) => (op ? [op.id] : [])))
   for (const { name, guid } of sight.datasets.values()) {
     if (!name.startsWith(`${at.dataset}/`) || names.has(name) || ours.has(guid)) continue
-    const isInside = [...containers, ...found].some((top) => name.startsWith(`${top}/`))
+    const isInside = above(name).some((top) => containers.has(top) || found.has(top))
     const isStaged = [...open].some((op) => name.includes(op))
-    if (!isInside && !isStaged) found.push(name)
+    if (!isInside && !isStaged) found.add(name)
   }
   const { adopted } = states.pool().context
-  return found.flatMap((name): Finding[] => {
+  return [...found].flatMap((name): Finding[] => {
     const drift = `${name.slice(at.dataset.length + 1)}/foreign`
     const { guid = '' } = sight.datasets.get(name) ?? {}
     if (adopted?.[drift]?.guid === guid) return []

@@ -7,7 +7,15 @@
  *
  * On a crash nothing is lost: what was not recorded is seen again.
  */
-import { ctFindings, type Finding, news, poolFindings, type SeenRun, type Sight } from '../audit/drift.ts'
+import {
+  ctFindings,
+  type Finding,
+  news,
+  poolFindings,
+  type SeenDataset,
+  type SeenRun,
+  sighted,
+} from '../audit/drift.ts'
 import { ownValue } from '../effects/kinds/dataset-set.ts'
 import type { EventData, Fact } from '../events/types/events.ts'
 import { ctOfStream } from '../events/types/ids.ts'
@@ -33,7 +41,7 @@ export type Watched = {
 
 const PAUSE_MS = 300_000
 
-/** What one look found; `moved`: something was committed meanwhile. */
+/** What one look found, and the state of the pool that it was compared with. */
 type Look = {
   readonly cts: ReadonlyMap<CtState, Finding[]>
   readonly pool: Finding[]
@@ -115,7 +123,7 @@ export class DriftScan {
     const { seq } = journal.head()
     const datasets = await this.#datasets()
     const at = { pool: name, dataset }
-    const sight: Sight = { datasets, runs: await this.#runs(cts) }
+    const sight = sighted(datasets, await this.#runs(cts))
     const found = poolFindings(at, states, sight)
     // What a creation made and took away meanwhile is of nobody, and gone.
     const isStill = journal.head().seq === seq
@@ -127,21 +135,16 @@ export class DriftScan {
     }
   }
 
-  async #datasets(): Promise<Sight['datasets']> {
+  async #datasets(): Promise<SeenDataset[]> {
     const { zfs } = this.#pool.ports.host
     const root = await zfs.get(this.#pool.name)
     const below = await zfs.list(this.#pool.name)
-    return new Map(
-      [...(root ? [root] : []), ...below].map((seen) => [
-        seen.name,
-        {
-          name: seen.name,
-          guid: seen.guid,
-          mountpoint: seen.mountpoint,
-          own: (property: string) => ownValue(seen, property),
-        },
-      ]),
-    )
+    return [...(root ? [root] : []), ...below].map((seen) => ({
+      name: seen.name,
+      guid: seen.guid,
+      mountpoint: seen.mountpoint,
+      own: (property: string) => ownValue(seen, property),
+    }))
   }
 
   /** What runs although it should not; what should run is looked at by the pool itself. */

@@ -1,5 +1,5 @@
 /** What an admin does to a machine without osctl: with `zfs`, `lxc-start` and `lxc-stop`. */
-import type { Sight } from '../../src/audit/drift.ts'
+import { type Sight, sighted } from '../../src/audit/drift.ts'
 import type { SimulatedMachine } from '../../src/effects/simulated/machine.ts'
 import { containerKey, type MachineState } from '../../src/effects/simulated/state.ts'
 import * as storage from '../../src/effects/simulated/storage.ts'
@@ -61,10 +61,10 @@ export function sightOf(state: MachineState): Sight {
         ? null
         : value
     }
-    return [name, { name, guid, mountpoint: own('mountpoint'), own }] as const
+    return { name, guid, mountpoint: own('mountpoint'), own }
   })
   const runs = Object.values(state.containers).map(
     ({ id, state: is, run, evidence }) => [id, { state: is, runName: run, run: evidence }] as const,
   )
-  return { datasets: new Map(datasets), runs: new Map(runs) }
+  return sighted(datasets, new Map(runs))
 }
