@@ -4,22 +4,22 @@
  * Every command goes one way: gather facts (before this), decide and append, answer when the operation has
  * ended, or at once when the caller asked for that. The same idempotency key gives the same operation and
  * the same answer, also after a lost reply. Refusals are facts too, but a client that repeats them cannot
- * grow the log: at most 20 a minute a stream are written, then one sum of the rest (refusals.ts).
+ * grow the log: at most 20 a minute a stream are written, then one sum of the rest (minute-limit.ts).
  */
 import { LogError } from '../events/log/store.ts'
 import type { StoredEvent } from '../events/types/envelope.ts'
-import { NOOPS_CODE } from '../events/types/events.ts'
+import { type Fact, NOOPS_CODE } from '../events/types/events.ts'
 import type { StreamId } from '../events/types/ids.ts'
 import type { Draft } from '../machines/advance.ts'
 import type { Asked, DecideView, Decision, Refusal } from '../machines/decide/decision.ts'
 import type { Accepted } from '../rpc/results.ts'
 import { CallError, Unavailable } from './errors.ts'
 import type { Committed } from './journal.ts'
+import { MinuteLimit } from './minute-limit.ts'
 import { planOf } from './plan/plan.ts'
 import type { UsersWith } from './plan/rehearse.ts'
 import type { Pool } from './pool.ts'
 import { quarantineRefusal } from './quarantine.ts'
-import { RefusalLimit } from './refusals.ts'
 import { Stalled } from './stalls.ts'
 
 export type Waiting = {
@@ -35,7 +35,7 @@ export type Waiting = {
 }
 
 export class Bus {
-  readonly #limit = new RefusalLimit()
+  readonly #limit = new MinuteLimit()
   readonly #users: UsersWith
 
   /** @param users  the host's users, as a plan would leave them */
@@ -87,16 +87,19 @@ export class Bus {
     if (drafts.length === 0) return []
     const code = decision.is === 'refused' ? decision.refusal.code : NOOPS_CODE
     const { clock } = pool.ports
-    const verdict = this.#limit.admit(pool.name, stream, code, clock.wall())
+    const verdict = this.#limit.admit(`${pool.name} ${stream}`, code, clock.wall())
     if (verdict === 'drop-first') this.#sumLater(pool, stream)
     return verdict === 'write' ? drafts : []
   }
 
   #sumLater(pool: Pool, stream: StreamId): void {
+    const of = `${pool.name} ${stream}`
+    let facts: readonly Fact[] | null = null
     pool.inBackground('the number of refusals could not be recorded', async () => {
-      await pool.pause(this.#limit.rest(pool.name, stream, pool.ports.clock.wall()))
-      const facts = this.#limit.sum(pool.name, stream)
-      await pool.journal.submit(() => ({ drafts: facts.map((fact) => ({ stream, fact })), extra: null }))
+      await pool.pause(this.#limit.rest(of, pool.ports.clock.wall()))
+      facts ??= this.#limit.sum(of)
+      const drafts = facts.map((fact) => ({ stream, fact }))
+      await pool.journal.submit(() => ({ drafts, extra: null }))
     })
   }
 

@@ -12,7 +12,7 @@
 
 import type { HookReport } from '../effects/host.ts'
 import { HostError } from '../effects/host.ts'
-import type { Fact } from '../events/types/events.ts'
+import { type Fact, REBOOTS_CODE } from '../events/types/events.ts'
 import { ctOfStream, type StreamId } from '../events/types/ids.ts'
 import type { LogReader } from '../events/types/query.ts'
 import type { CtState } from '../machines/container/machine.ts'
@@ -24,13 +24,22 @@ import { Checkpoints } from './checkpoints.ts'
 import { DriftScan } from './drift.ts'
 import { Engine } from './engine.ts'
 import type { Committed, Journal } from './journal.ts'
+import { MinuteLimit } from './minute-limit.ts'
 import type { OpenPoolLog } from './opening.ts'
 import { type OperationEnd, OperationEnds } from './operation-ends.ts'
 import { paceOf } from './pace.ts'
 import { isPassing, patiently } from './patience.ts'
 import type { DaemonPorts } from './ports.ts'
-import { factsOfBoot, factsOfReport, isNews, isSame, look, refOf, shouldRun } from './reality.ts'
-import { beginsReboot, RebootLimit } from './reboots.ts'
+import {
+  beginsReboot,
+  factsOfBoot,
+  factsOfReport,
+  isNews,
+  isSame,
+  look,
+  refOf,
+  shouldRun,
+} from './reality.ts'
 import { recover, settle } from './recovery.ts'
 import { openingDrafts, type Previous, previousOf, sessionOpened } from './session.ts'
 import { specOf } from './spec.ts'
@@ -67,7 +76,7 @@ export class Pool {
   readonly #ports: DaemonPorts
   readonly #ends: OperationEnds
   readonly #reports = new Map<string, HookReport>()
-  readonly #reboots = new RebootLimit()
+  readonly #reboots = new MinuteLimit()
   /** Containers whose run may have ended while their operation was open, or made it fail. */
   readonly #emptied = new Set<string>()
   readonly #watches = new Map<string, () => void>()
@@ -220,32 +229,31 @@ export class Pool {
     })
   }
 
-  /** Leaves out the beginnings of reboots that are too many; what became of them is looked at after a minute. */
+  /** Leaves out the beginnings of reboots that are too many, and nothing else; what became of them is looked at after a minute. */
   #bounded(ct: CtState, facts: Fact[]): Fact[] {
     if (!beginsReboot(facts)) return facts
     const id = ctIdOf(ct)
-    const verdict = this.#reboots.admit(id, this.#ports.clock.wall())
+    const verdict = this.#reboots.admit(id, REBOOTS_CODE, this.#ports.clock.wall())
     if (verdict === 'drop-first') this.#sumReboots(id)
     return verdict === 'write' ? facts : []
   }
 
   #sumReboots(id: string): void {
-    const { clock } = this.#ports
+    let sums: readonly Fact[] | null = null
     this.inBackground('the number of reboots could not be recorded', async () => {
-      await clock.sleep(this.#reboots.rest(id, clock.wall()), this.#abort.signal)
+      await this.pause(this.#reboots.rest(id, this.#ports.clock.wall()))
       const ct = this.journal.states.ct(id)
-      const sum = this.#reboots.sum(id)
-      if (sum) await this.#append(ct, () => [sum])
-      await this.lookForNews(this.journal.states.ct(id))
+      sums ??= this.#reboots.sum(id)
+      await this.#append(ct, () => [...(sums ?? [])])
+      this.#lookLater(id)
     })
   }
 
   /** The run's cgroup became empty. If no hook tells why, its monitor was killed. */
   #onEmpty(id: string): void {
     const look = async (): Promise<void> => {
-      await this.#ports.clock.sleep(REPORT_GRACE_MS, this.#abort.signal)
-      if (lifeOf(this.journal.states.ct(id)) === 'rebooting')
-        await this.#ports.clock.sleep(REBOOT_GRACE_MS, this.#abort.signal)
+      await this.pause(REPORT_GRACE_MS)
+      if (lifeOf(this.journal.states.ct(id)) === 'rebooting') await this.pause(REBOOT_GRACE_MS)
       const ct = this.journal.states.ct(id)
       if (ct.context.op) this.#emptied.add(id)
       else if (shouldRun(ct)) await this.lookForNews(ct)
@@ -260,6 +268,11 @@ export class Pool {
     if (isNews(ct, facts)) await this.#append(ct, (now) => (isSame(now, ct) ? this.#bounded(now, facts) : []))
   }
 
+  #lookLater(id: string): void {
+    const look = (): Promise<void> => this.lookForNews(this.journal.states.ct(id))
+    this.inBackground('a container could not be looked at', look)
+  }
+
   /** Keeps exactly the running containers watched. */
   #watch(ct: CtState): void {
     const id = ctIdOf(ct)
@@ -271,9 +284,7 @@ export class Pool {
         this.#ports.host.watchRun(refOf(this.name, ct), () => this.#onEmpty(id)),
       )
       // It may have ended before anybody watched.
-      this.inBackground('a container could not be looked at', () =>
-        this.lookForNews(this.journal.states.ct(id)),
-      )
+      this.#lookLater(id)
     } else if (!wanted && watched) {
       watched()
       this.#watches.delete(id)
@@ -310,10 +321,7 @@ export class Pool {
       })
       return
     }
-    if (isSuspect)
-      this.inBackground('a container could not be looked at', () =>
-        this.lookForNews(this.journal.states.ct(ctIdOf(ct))),
-      )
+    if (isSuspect) this.#lookLater(ctIdOf(ct))
     const report = this.#reports.get(ctIdOf(ct))
     const { run } = ct.context
     if (!report || report.run !== run?.name) return

@@ -79,6 +79,10 @@ export function factsOfSight(ct: CtState, seen: ContainerSeen, report: HookRepor
   return rebooted(ct, run.name, evidence, 'probe', frozen)
 }
 
+/** Do these facts begin a reboot? @pure */
+export const beginsReboot = (facts: readonly Fact[]): boolean =>
+  facts.some((fact) => fact.type === 'CtExited' && fact.target === 'reboot')
+
 /** A container whose evidence is of another boot is gone with its host. @pure */
 export function factsOfBoot(ct: CtState, bootId: string): Fact[] {
   const { run, op } = ct.context

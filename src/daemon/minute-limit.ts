@@ -1,31 +1,34 @@
 /**
- * A bound on what a client can write that repeats what changes nothing (DESIGN D15): twenty refusals and no-ops a minute
- * a stream are recorded one by one; of those beyond, their number, once the minute is over. What was dropped and not
- * yet summed up is forgotten when the daemon dies.
+ * A bound on what somebody can write who repeats himself: a client that asks for what changes nothing, a container that
+ * reboots in a loop (DESIGN D15). Twenty a minute of each are recorded one by one; of those beyond, their number, once
+ * the minute is over. What was left out and not yet summed up is forgotten when the daemon dies.
  */
 import type { Fact } from '../events/types/events.ts'
-import type { StreamId } from '../events/types/ids.ts'
 
-const REFUSALS_A_MINUTE = 20
+const A_MINUTE = 20
 const MINUTE_MS = 60_000
+const MOST_CODES = 5
 
 type Window = { readonly since: number; written: number; readonly dropped: Map<string, number> }
 
 const isOver = ({ since }: Window, now: number): boolean => now - since >= MINUTE_MS || now < since
 
-export class RefusalLimit {
+export class MinuteLimit {
   readonly #windows = new Map<string, Window>()
 
-  /** @returns 'write', or 'drop'; 'drop-first' asks for `sum` after the rest of the minute */
-  admit(pool: string, stream: StreamId, code: string, now: number): 'write' | 'drop' | 'drop-first' {
-    const key = `${pool} ${stream}`
-    const window = this.#windows.get(key)
+  /**
+   * @param of    whose repetitions are counted
+   * @param code  what they are, in the sum
+   * @returns 'write', or 'drop'; 'drop-first' asks for `sum` after the rest of the minute
+   */
+  admit(of: string, code: string, now: number): 'write' | 'drop' | 'drop-first' {
+    const window = this.#windows.get(of)
     // A minute from which something was left out is over when its sum was taken.
     if (!window || (isOver(window, now) && window.dropped.size === 0)) {
-      this.#windows.set(key, { since: now, written: 1, dropped: new Map() })
+      this.#windows.set(of, { since: now, written: 1, dropped: new Map() })
       return 'write'
     }
-    if (window.dropped.size === 0 && window.written < REFUSALS_A_MINUTE) {
+    if (window.dropped.size === 0 && window.written < A_MINUTE) {
       window.written++
       return 'write'
     }
@@ -35,16 +38,15 @@ export class RefusalLimit {
   }
 
   /** How long the present minute still takes, ms. */
-  rest(pool: string, stream: StreamId, now: number): number {
-    const window = this.#windows.get(`${pool} ${stream}`)
+  rest(of: string, now: number): number {
+    const window = this.#windows.get(of)
     return window ? Math.max(0, Math.min(MINUTE_MS, window.since + MINUTE_MS - now)) : 0
   }
 
   /** What was left out since, by code, the rarest of more than five under the most frequent; and a new minute. */
-  sum(pool: string, stream: StreamId): Fact[] {
-    const key = `${pool} ${stream}`
-    const window = this.#windows.get(key)
-    this.#windows.delete(key)
+  sum(of: string): Fact[] {
+    const window = this.#windows.get(of)
+    this.#windows.delete(of)
     if (!window) return []
     const sorted = [...window.dropped].sort(([, a], [, b]) => b - a)
     const [first, ...others] = sorted.slice(0, MOST_CODES)
@@ -55,5 +57,3 @@ export class RefusalLimit {
     )
   }
 }
-
-const MOST_CODES = 5
