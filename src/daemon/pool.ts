@@ -279,10 +279,8 @@ export class Pool {
     const watched = this.#watches.get(id)
     const wanted = shouldRun(ct) && !this.#closing
     if (wanted && !watched) {
-      this.#watches.set(
-        id,
-        this.#ports.host.watchRun(refOf(this.name, ct), () => this.#onEmpty(id)),
-      )
+      const stop = this.#ports.host.watchRun(refOf(this.name, ct), () => this.#onEmpty(id))
+      this.#watches.set(id, stop)
       // It may have ended before anybody watched.
       this.#lookLater(id)
     } else if (!wanted && watched) {

@@ -123,3 +123,36 @@ export function doubted(op: Operation | null, why: string | null): Operation | n
 export function nextToUndo(op: Operation | null): DoneStep | null {
   return op?.done.findLast((step) => COMPENSATED.includes(step.kind)) ?? null
 }
+
+/**
+ * The region `op` of a machine: idle, working, or in doubt. Both machines have it, with actions and guards of these
+ * names; what they do is above.
+ */
+export const operationRegion = {
+  initial: 'idle',
+  states: {
+    idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
+    working: {
+      on: {
+        CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
+        EffectIntended: { guard: 'nonePending', actions: 'opIntend' },
+        EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
+        EffectFailed: { guard: 'awaited', actions: 'opFail' },
+        EffectRetried: { guard: 'awaited', actions: 'opRetry' },
+        EffectResumed: { guard: 'awaited', actions: 'opResume' },
+        EffectInDoubt: { guard: 'awaited', target: 'inDoubt', actions: 'opDoubt' },
+        OperationFinished: { target: 'idle', actions: 'opEnd' },
+      },
+    },
+    inDoubt: {
+      on: {
+        CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
+        EffectResumed: { guard: 'awaited', target: 'working', actions: 'opResume' },
+        EffectSucceeded: { guard: 'awaited', target: 'working', actions: 'opSucceed' },
+        EffectFailed: { guard: 'awaited', target: 'working', actions: 'opFail' },
+        EffectInDoubt: { guard: 'awaited', actions: 'opDoubt' },
+        OperationFinished: { target: 'idle', actions: 'opEnd' },
+      },
+    },
+  },
+} as const

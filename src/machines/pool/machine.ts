@@ -15,6 +15,7 @@ import {
   intended,
   isAwaited,
   type Operation,
+  operationRegion,
   retried,
   succeeded,
 } from '../operation.ts'
@@ -226,34 +227,7 @@ export const poolMachine = createMachine({
         },
       },
     },
-    op: {
-      initial: 'idle',
-      states: {
-        idle: { on: { CommandAccepted: { target: 'working', actions: 'opBegin' } } },
-        working: {
-          on: {
-            CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
-            EffectIntended: { guard: 'nonePending', actions: 'opIntend' },
-            EffectSucceeded: { guard: 'awaited', actions: 'opSucceed' },
-            EffectFailed: { guard: 'awaited', actions: 'opFail' },
-            EffectRetried: { guard: 'awaited', actions: 'opRetry' },
-            EffectResumed: { guard: 'awaited', actions: 'opResume' },
-            EffectInDoubt: { guard: 'awaited', target: 'inDoubt', actions: 'opDoubt' },
-            OperationFinished: { target: 'idle', actions: 'opEnd' },
-          },
-        },
-        inDoubt: {
-          on: {
-            CancelRequested: { guard: 'ofThisOp', actions: 'opCancel' },
-            EffectResumed: { guard: 'awaited', target: 'working', actions: 'opResume' },
-            EffectSucceeded: { guard: 'awaited', target: 'working', actions: 'opSucceed' },
-            EffectFailed: { guard: 'awaited', target: 'working', actions: 'opFail' },
-            EffectInDoubt: { guard: 'awaited', actions: 'opDoubt' },
-            OperationFinished: { target: 'idle', actions: 'opEnd' },
-          },
-        },
-      },
-    },
+    op: operationRegion,
   },
 })
 
