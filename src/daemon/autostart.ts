@@ -65,7 +65,10 @@ export async function autostart(
   })
 }
 
-/** Did the daemon that died come to making a plan for its import? */
+/**
+ * Did the daemon that died come to making a plan for its import? Where neither a plan nor that import is in sight any
+ * more, behind a hundred restarts or in what was pruned, it did: nothing may start that was stopped since.
+ */
 async function isPlanned({ log }: Pool): Promise<boolean> {
   const { events } = await log.query({ types: ['AutostartPlanned', 'PoolOpened'], reverse: true, limit: 100 })
   // The openings of daemons that died do not count: they were to go on with a plan, or to make the one that was due.
@@ -73,7 +76,7 @@ async function isPlanned({ log }: Pool): Promise<boolean> {
     ({ type, data }) =>
       type === 'AutostartPlanned' || (data as EventData<'PoolOpened'>).previous !== 'daemon-died',
   )
-  return last?.type === 'AutostartPlanned'
+  return last?.type !== 'PoolOpened'
 }
 
 const STARTABLE = ['stopped', 'starting']

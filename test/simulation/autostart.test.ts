@@ -31,6 +31,17 @@ const ids = (rows: readonly AutostartRow[]): string[] => rows.map(({ id }) => id
 /** Starts take this long. */
 const slow = (ms: number): Partial<WorldOptions> => ({ latency: (op) => (op === 'lxc.start' ? ms : 0) })
 
+/** A boot in the middle of its plan: a is starting, b and c wait for their turn. */
+async function begun(): Promise<World> {
+  const world = await scene(slow(2000))
+  await waiting(world, { a: 1, b: 2, c: 3 })
+  await world.must('pool.set', { name: 'tank', set: { parallelStart: 1 } })
+  world.powerCut()
+  await world.boot()
+  await world.pass(1000)
+  return world
+}
+
 /** The start of a container with this name fails, as long as `fails` holds. */
 const failing =
   (ctid: string, fails: () => boolean = () => true): Plan =>
@@ -207,12 +218,7 @@ describe('pool autostart', () => {
   })
 
   it('triggered in the middle of a plan takes its rest along, and starts nothing twice', async () => {
-    const world = await scene(slow(2000))
-    await waiting(world, { a: 1, b: 2, c: 3 })
-    await world.must('pool.set', { name: 'tank', set: { parallelStart: 1 } })
-    world.powerCut()
-    await world.boot()
-    await world.pass(1000)
+    const world = await begun()
     await world.must('pool.autostart-trigger', { name: 'tank' })
     await world.pass(MINUTE)
     assert.deepEqual(starts(world), ['a', 'b', 'c'])
@@ -220,13 +226,24 @@ describe('pool autostart', () => {
     await assertWell(world)
   })
 
-  it('cancels what waits, lets go on what starts, and is remembered', async () => {
-    const world = await scene(slow(2000))
-    await waiting(world, { a: 1, b: 2, c: 3 })
-    await world.must('pool.set', { name: 'tank', set: { parallelStart: 1 } })
+  it('is not made again by a daemon that starts, however often osctld was restarted since', async () => {
+    const world = await scene()
+    await waiting(world, { a: 1 })
     world.powerCut()
     await world.boot()
-    await world.pass(1000)
+    await world.pass(MINUTE)
+    await world.must('ct.stop', { id: 'a' })
+    for (let restarts = 0; restarts < 105; restarts++) {
+      world.kill()
+      await world.boot()
+    }
+    await world.pass(MINUTE)
+    assert.deepEqual(starts(world), ['a'])
+    assert.equal(await stateOf(world, 'a'), 'stopped')
+  })
+
+  it('cancels what waits, lets go on what starts, and is remembered', async () => {
+    const world = await begun()
     await world.must('pool.autostart-cancel', { name: 'tank' })
     assert.deepEqual(await queue(world), [])
     world.kill()
