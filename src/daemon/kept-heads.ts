@@ -20,6 +20,8 @@ const A_MINUTE = 20
 const MINUTE_MS = 60_000
 /** Newest heads that are looked through for one of the same log. */
 const LOOKED_THROUGH = 10_000
+/** Newest heads among which those of one log are searched for. */
+const MOST_HEADS = 100_000
 /** Logs whose newest head is remembered. */
 const MOST_LOGS = 1000
 
@@ -82,7 +84,7 @@ export class KeptHeads {
   }
 }
 
-/** Heads that these pools keep, oldest first. */
+/** Heads that these pools keep, of all logs or of one (its pool's name or guid): the newest of each, oldest first. */
 export async function keptRows(
   pools: readonly Pool[],
   of: string | undefined,
@@ -90,10 +92,16 @@ export async function keptRows(
 ): Promise<KeptRow[]> {
   const rows: KeptRow[] = []
   for (const pool of pools) {
-    const found = await ask(pool.journal.store, { types: ['HeadKept'], reverse: true, limit })
-    rows.push(...found.reverse().map((event) => keptRow(pool.name, event)))
+    const query = {
+      types: ['HeadKept'],
+      reverse: true,
+      limit: of === undefined ? limit : MOST_HEADS,
+    } as const
+    const found = (await ask(pool.journal.store, query)).map((event) => keptRow(pool.name, event))
+    const wanted = found.filter((row) => of === undefined || row.pool === of || row.guid === of)
+    rows.push(...wanted.slice(0, limit).reverse())
   }
-  return rows.filter(({ pool, guid }) => of === undefined || pool === of || guid === of)
+  return rows
 }
 
 function keptRow(keeper: string, { seq: position, t, data }: StoredEvent): KeptRow {

@@ -221,6 +221,12 @@ describe('Another host as the witness', () => {
     assert.match(await keep({ hash: 'b'.repeat(64) }), /another log than before: event 9/)
     assert.match(await keep({ seq: 8 }), /its end is lost.*event 9 was its head/)
     assert.equal(await keep({ seq: 8, guid: '78' }), 'well', 'of another log')
+    const newest = (await node2.must('witness.heads', { of: '77', limit: 1 })).result as { seq: number }[]
+    assert.deepEqual(
+      newest.map(({ seq }) => seq),
+      [8],
+      'the newest of this log, though another came since',
+    )
     node2.kill()
     await node2.boot()
     assert.match(await keep({ seq: 5 }), /event 9 was its head/, 'another daemon knows it too')
