@@ -12,7 +12,7 @@
  * other down, up to their time-outs. A host that is always under pressure, by its own containers perhaps, comes up all
  * the same.
  *
- * Pure; the clock and the host are asked in `starter.ts`.
+ * Pure; the clock and the host are asked in `autostart.ts`.
  */
 import type { Pressure } from '../effects/host.ts'
 

@@ -107,5 +107,3 @@ async function givenUp(store: LogStore): Promise<Set<string>> {
     recoveries.flatMap(({ data }) => (data as EventData<'LogRecovered'>).lost.map((head) => headText(head))),
   )
 }
-
-/** Anchors are no effects: nothing of them is in the log, and each may be made again. */

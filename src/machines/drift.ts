@@ -57,5 +57,5 @@ export function planned({ drift, kind, args }: FactOf<'DriftRepairRequested'>): 
   return { mending: { drift, request: { kind, args } as IntentRequest } }
 }
 
-/** Drifts of these names: of containers, they are in the way of commands on what differs. */
-export const DATASET_DRIFTS = ['missing', 'renamed', 'replaced'] as const
+/** Is it about where a container's dataset is, and not how that is set? @pure */
+export const isOfDataset = (name: string): boolean => ['missing', 'renamed', 'replaced'].includes(name)

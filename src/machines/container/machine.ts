@@ -11,7 +11,7 @@
  */
 import { assign, type SnapshotFrom, setup } from 'xstate'
 import type { RunEvidence } from '../../events/types/intents.ts'
-import { noticed, planned, settled } from '../drift.ts'
+import { isOfDataset, noticed, planned, settled } from '../drift.ts'
 import {
   begin,
   cancelled,
@@ -205,7 +205,7 @@ const base = setup({
     /** What is taken over changes what the container is: only while nothing runs that the log knows of. */
     adoptable: ({ context, event }) => {
       const { drift } = of(event, 'DriftAdopted')
-      const isOwn = ['missing', 'renamed', 'replaced', 'running'].includes(drift)
+      const isOwn = isOfDataset(drift) || drift === 'running'
       return context.drift?.[drift] !== undefined && (!isOwn || isAtRest(context))
     },
     lossAdopted: ({ context, event }) => isAdopted(context, of(event, 'DriftAdopted'), 'missing'),

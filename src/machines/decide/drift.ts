@@ -6,7 +6,7 @@
 import { CTID_PATTERN, ctIdOfStream, type StreamId } from '../../events/types/ids.ts'
 import type { IntentRequest } from '../../events/types/intents.ts'
 import type { CtState } from '../container/machine.ts'
-import type { Drift } from '../drift.ts'
+import { type Drift, isOfDataset } from '../drift.ts'
 import { lifeOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'
 import {
@@ -53,8 +53,7 @@ function relative(pool: PoolState, name: string | undefined): string | null {
 
 /** What a container's drift is in the way of. @pure */
 export function hinders(name: string, { found }: Drift, command: string): boolean {
-  const isDataset = ['missing', 'renamed', 'replaced'].includes(name)
-  if (isDataset) return ['ct.start', 'ct.restart', 'ct.delete'].includes(command)
+  if (isOfDataset(name)) return ['ct.start', 'ct.restart', 'ct.delete'].includes(command)
   if (name === 'running') return command !== 'ct.set'
   const keepsFromStarting =
     name === 'mountpoint' ||
