@@ -1,4 +1,7 @@
-/** The daemon is killed while a helper of an effect works, on real ZFS; then the machine shuts down cleanly. */
+/**
+ * On real ZFS: the daemon is killed while a helper of an effect works, somebody changes by hand what is osctld's, and the
+ * machine shuts down cleanly.
+ */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { MINUTE, Scene } from './scene.ts'
@@ -38,6 +41,26 @@ describe('what a dead daemon left behind', { timeout: 30 * MINUTE }, () => {
     assert.equal(staging.trim(), 'tank/staging', 'nothing is left in staging')
     await scene.osctl('ct start late')
     await scene.osctl('ct del -f late')
+  })
+
+  it('what was changed by hand is noticed, and put back: the container starts again', async () => {
+    await scene.osctl('ct stop bb')
+    const drift = async (): Promise<string> => (await scene.osctl('drift scan -H -o id')).trim()
+    assert.equal(await drift(), '')
+    for (const [change, id] of [
+      ['zfs set canmount=off tank/ct/bb', 'bb/canmount'],
+      ['zfs rename tank/ct/bb tank/ct/www', 'bb/renamed'],
+    ] as const) {
+      await scene.sh(change)
+      assert.equal(await drift(), id)
+      await scene.refused('ct start bb', new RegExp(`drift ${id}`))
+      await scene.osctl(`drift repair -y ${id}`)
+      assert.equal(await drift(), '')
+      await scene.osctl('ct start bb')
+      await scene.osctl('ct stop bb')
+    }
+    await scene.osctl('ct start bb')
+    assert.match(await scene.osctl('healthcheck'), /No errors detected/)
   })
 
   it('shuts down cleanly: containers stop, the pool is exported', async () => {

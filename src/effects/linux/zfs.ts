@@ -83,6 +83,9 @@ async function snapshotsOf(system: System, name: string): Promise<Dataset[]> {
 async function mountOne(system: System, dataset: Dataset): Promise<void> {
   if (dataset.properties['canmount'] === 'off' || !dataset.mountpoint?.startsWith('/')) return
   if ((await mountedAt(system, dataset.name)) !== null) return
+  // While a bind mount of it is left, of a stopped container's root, `zfs mount` takes the dataset for mounted.
+  for (const { source, type, target } of (await system.mounts()).reverse())
+    if (type === 'zfs' && source === dataset.name) await system.change({ argv: ['umount', target] })
   await system.change({ argv: ['zfs', 'mount', dataset.name] }).catch((error: unknown) => {
     if (!(error instanceof HostError) || !/already mounted/.test(error.message)) throw error
   })

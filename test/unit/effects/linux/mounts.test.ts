@@ -43,3 +43,36 @@ test('a mount that is in use stays, and that is an error', async () => {
   await assert.rejects(linuxZfs(system).unmount('tank/ct/web'), { code: 'E_BUSY' })
   assert.equal(left.size, 1)
 })
+
+test('a dataset of which a bind mount alone is left is mounted', async () => {
+  const dataset = {
+    name: 'tank/ct/web',
+    properties: {
+      guid: { value: '1' },
+      createtxg: { value: '1' },
+      mounted: { value: 'yes' },
+      mountpoint: { value: '/tank/ct/web' },
+      origin: { value: '-' },
+      canmount: { value: 'noauto' },
+    },
+  }
+  const mount = { source: dataset.name, type: 'zfs', idmapped: true }
+  const ROOTFS = '/run/osctl/pools/tank/containers/web/rootfs'
+  let mounts = [{ ...mount, root: '/private', target: ROOTFS }]
+  const system = {
+    mounts: async () => [...mounts],
+    query: async () => ({
+      stdout: JSON.stringify({ datasets: { [dataset.name]: { type: 'FILESYSTEM', ...dataset } } }),
+      stderr: '',
+    }),
+    change: async ({ argv }: { argv: readonly string[] }) => {
+      if (argv[0] === 'umount') mounts = mounts.filter(({ target }) => target !== argv[1])
+      else if (mounts.length > 0)
+        throw new HostError('E_FAILED', 'permanent', "cannot mount 'tank/ct/web': filesystem already mounted")
+      else mounts = [{ ...mount, root: '/', target: '/tank/ct/web' }]
+      return { stdout: '', stderr: '' }
+    },
+  } as unknown as System
+  await linuxZfs(system).mount(dataset.name)
+  assert.deepEqual(mounts, [{ ...mount, root: '/', target: '/tank/ct/web' }])
+})
