@@ -107,10 +107,9 @@ async function runFiles(
   const reportFile = join(scratch, 'report.json')
   const argv = [
     process.execPath,
-    '--test',
-    '--test-reporter=./scripts/reporter.ts',
-    `--test-concurrency=${layer.concurrency ?? availableParallelism()}`,
-    ...(pattern ? [`--test-name-pattern=${pattern}`] : []),
+    join(import.meta.dirname, 'run-files.ts'),
+    `--concurrency=${layer.concurrency ?? availableParallelism()}`,
+    ...(pattern ? [`--grep=${pattern}`] : []),
     ...files,
   ]
   const { status, timedOut } = await run(argv, layer.limit - elapsed(began), {
@@ -126,6 +125,13 @@ async function runFiles(
   if (timedOut) result.note = `killed after ${layer.limit} s`
   else if (report === null) result.note = `ended without a report (status ${status})`
   if (result.failed === 0 && (status !== 0 || report === null)) result.failed += 1
+}
+
+/** Those that take longest are begun first, so that none runs alone at the end. */
+function filesOf({ files, first = [] }: Layer): string[] {
+  if (files === undefined) return []
+  const found = globSync(files).sort()
+  return [...first.filter((file) => found.includes(file)), ...found.filter((file) => !first.includes(file))]
 }
 
 /** @param only  files of this layer named on the command line; empty = all of them */
@@ -146,7 +152,7 @@ async function runLayer(
     budget: layer.budget,
     note: '',
   }
-  const files = only.length > 0 ? only : layer.files ? globSync(layer.files).sort() : []
+  const files = only.length > 0 ? only : filesOf(layer)
   if (layer.root && process.getuid?.() !== 0) {
     return { ...result, verdict: 'skipped', skipped: 1, note: 'needs root' }
   }

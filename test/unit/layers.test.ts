@@ -1,7 +1,7 @@
 /** `npm test` tells the truth: counts, exit status, the last line, and what it refuses. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { after, test } from 'node:test'
@@ -78,4 +78,11 @@ test('an unknown layer and an unknown option are refused with status 2', () => {
 test('the limits of all layers fit into the time that CI has', () => {
   const seconds = LAYERS.reduce((sum, { limit }) => sum + limit, 0)
   assert.ok(seconds <= 3480, `${seconds} s`)
+})
+
+test('what a layer begins first is a file that it has', () => {
+  for (const { name, files, first = [] } of LAYERS) {
+    const own = files === undefined ? [] : globSync(files, { cwd: ROOT })
+    for (const file of first) assert.ok(own.includes(file), `${name}: ${file}`)
+  }
 })
