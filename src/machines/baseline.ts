@@ -5,6 +5,7 @@
 import { type CtState, containerMachine } from './container/machine.ts'
 import { phaseOf, valueOf } from './life.ts'
 import { type PoolState, poolMachine } from './pool/machine.ts'
+import { seat } from './step.ts'
 
 export const BASELINE_SCHEMA = 1
 /** Rises with every change that makes old caches wrong: a machine redrawn, a context reshaped. */
@@ -42,12 +43,12 @@ function value(baseline: Baseline): Record<string, ReturnType<typeof valueOf>> {
 
 /** @throws when the baseline is of a newer schema or names a state that does not exist: quarantine. @pure */
 export function ctFromBaseline(baseline: Baseline): CtState {
-  return containerMachine.resolveState({ value: value(baseline), context: baseline.context } as never)
+  return seat(containerMachine, value(baseline), baseline.context as object)
 }
 
 /** @throws as `ctFromBaseline`. @pure */
 export function poolFromBaseline(baseline: Baseline): PoolState {
-  return poolMachine.resolveState({ value: value(baseline), context: baseline.context } as never)
+  return seat(poolMachine, value(baseline), baseline.context as object)
 }
 
 /**

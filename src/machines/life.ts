@@ -28,15 +28,20 @@ const region = (state: PoolState | CtState, name: string): Value =>
   (state.value as Record<string, Value>)[name] ?? ''
 
 /** First part of the life region: `creating`, `stopped`, `active` … */
-export const lifeOf = (state: PoolState | CtState): string =>
-  pathOf(region(state, 'life')).split('/')[0] ?? ''
+export const lifeOf = (state: PoolState | CtState): string => {
+  const life = region(state, 'life')
+  return typeof life === 'string' ? life : (Object.keys(life)[0] ?? '')
+}
 
 /** Whole path of a region, such as `creating/cloning`. */
 export const phaseOf = (state: PoolState | CtState, name = 'life'): string => pathOf(region(state, name))
 
 export const isGone = (state: CtState): boolean => lifeOf(state) === 'gone'
 /** Alive for `ls` and for the uniqueness of its ctid: neither unborn nor gone. */
-export const exists = (state: CtState): boolean => !['absent', 'gone'].includes(lifeOf(state))
+export const exists = (state: CtState): boolean => {
+  const life = lifeOf(state)
+  return life !== 'absent' && life !== 'gone'
+}
 /** Something of it runs or may run. */
 export const mayRun = (state: CtState): boolean =>
   state.context.run !== null || state.context.nextRun !== null

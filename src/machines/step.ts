@@ -2,24 +2,18 @@
  * The rules. Everything in this folder is pure: state and fact in, state and intents out.
  *
  * XState machines are used as transition tables and never as live actors, because restoring or replaying
- * a live actor repeats its side effects. `step` is the only caller of XState. It uses the machine's own
- * `transition` with one inert scope that is reused (6–8 µs against 24 µs for the public `transition()`,
- * which makes a new scope each time); a property test holds both equal.
+ * a live actor repeats its side effects. `step` is the only one who asks XState, and it asks once for each move
+ * (`table.ts`); that what it then does is what XState's public `transition()` says, tests ask for each event.
  *
- * Invariants: a fact that no region handles is an error, never ignored; of the actions that a transition
- * returns the only type is `effect`, whose implementation throws if it is ever executed; every machine
- * bounds its microsteps, so no drawing mistake can spin the daemon.
+ * Invariants: a fact that no region handles is an error, never ignored; of the actions that a machine names the only
+ * one that is no update is `effect`, whose implementation throws if it is ever executed; every machine bounds its
+ * microsteps, so no drawing mistake can spin the daemon.
  */
-import { type AnyActorScope, type AnyStateMachine, createActor, type SnapshotFrom } from 'xstate'
-import type { Fact } from '../events/types/events.ts'
-import type { IntentRequest } from '../events/types/intents.ts'
+import { type AnyStateMachine, initialTransition, type SnapshotFrom } from 'xstate'
+import type { Seen, Wanted } from './seen.ts'
+import { Table } from './table.ts'
 
-/** What the envelope adds to a fact: when it was, and for which operation. */
-export type FactMeta = { readonly id: string; readonly t: number; readonly op: string | null }
-export type Seen = Fact & { readonly meta: FactMeta }
-
-/** An intent as a transition asks for it; its id is `<operation>.<n>`. */
-export type Wanted = IntentRequest & { readonly intent: string }
+export type { FactMeta, Seen, Wanted } from './seen.ts'
 
 export type Stepped<S> = { readonly state: S; readonly wanted: readonly Wanted[]; readonly handled: boolean }
 
@@ -33,38 +27,14 @@ export class IllegalFact extends Error {
   }
 }
 
-type Collected = { type: string; params: unknown }
-const scopes = new WeakMap<AnyStateMachine, { scope: AnyActorScope; collected: Collected[] }>()
+const tables = new WeakMap<AnyStateMachine, Table>()
 
-function scopeOf(machine: AnyStateMachine): { scope: AnyActorScope; collected: Collected[] } {
-  const known = scopes.get(machine)
+function tableOf(machine: AnyStateMachine): Table {
+  const known = tables.get(machine)
   if (known) return known
-  const collected: Collected[] = []
-  const self = createActor(machine)
-  const scope: AnyActorScope = {
-    self,
-    system: self.system,
-    id: '',
-    sessionId: '',
-    logger: () => {},
-    defer: () => {},
-    emit: () => {},
-    stopChild: () => {},
-    actionExecutor: (action) => {
-      collected.push({ type: action.type, params: action.params })
-    },
-  }
-  const made = { scope, collected }
-  scopes.set(machine, made)
+  const made = new Table(machine)
+  tables.set(machine, made)
   return made
-}
-
-/** Rejects any action but an intent: a timer, a spawned child or an inline function is a programming error. */
-export function wantedOf(actions: readonly Collected[]): Wanted[] {
-  return actions.map((action) => {
-    if (action.type !== 'effect') throw new Error(`a machine returned an action of type ${action.type}`)
-    return action.params as Wanted
-  })
 }
 
 /**
@@ -79,17 +49,31 @@ export function step<M extends AnyStateMachine>(
   state: SnapshotFrom<M>,
   fact: Seen,
 ): Stepped<SnapshotFrom<M>> {
-  const { scope, collected } = scopeOf(machine)
-  collected.length = 0
-  const next = machine.transition(state, fact, scope) as SnapshotFrom<M>
-  if (next === state) return { state, wanted: [], handled: false }
-  return { state: next, wanted: wantedOf(collected), handled: true }
+  const moved = tableOf(machine).step(state, fact)
+  if (!moved) return { state, wanted: [], handled: false }
+  return { state: moved.state as SnapshotFrom<M>, wanted: moved.wanted, handled: true }
 }
+
+/** Whether `step` would handle the fact. @pure */
+export const handles = <M extends AnyStateMachine>(machine: M, state: SnapshotFrom<M>, fact: Seen): boolean =>
+  tableOf(machine).handles(state, fact)
 
 /** The state of a stream that has no event yet. @pure */
 export function initial<M extends AnyStateMachine>(machine: M): SnapshotFrom<M> {
-  return machine.getInitialSnapshot(scopeOf(machine).scope, undefined as never) as SnapshotFrom<M>
+  const [{ value, context }] = initialTransition(machine as AnyStateMachine)
+  return seat(machine, value, context)
 }
+
+/**
+ * A state that was kept.
+ * @throws when `value` names a state that does not exist
+ * @pure
+ */
+export const seat = <M extends AnyStateMachine>(
+  machine: M,
+  value: object,
+  context: object,
+): SnapshotFrom<M> => tableOf(machine).seat(value, context) as SnapshotFrom<M>
 
 /** Stands for every effect in every machine: effects are returned as data, never executed here. */
 export function neverExecuted(): never {

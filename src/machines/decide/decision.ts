@@ -12,7 +12,7 @@ import type { CtState } from '../container/machine.ts'
 import type { Draft, View } from '../draft.ts'
 import { exists, lifeOf, phaseOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'
-import type { Seen } from '../step.ts'
+import { handles, type Seen } from '../step.ts'
 
 /** Who asks, what was typed, and the id that the operation will have. */
 export type Asked = {
@@ -116,7 +116,7 @@ const probeMeta = { id: '', t: 0, op: null }
 
 /** Would the machine handle the fact now? @pure */
 export const can = (state: CtState | PoolState, fact: Fact): boolean =>
-  state.can({ ...fact, meta: probeMeta } as Seen)
+  handles(state.machine, state, { ...fact, meta: probeMeta } as Seen)
 
 /**
  * The commands that a container's state allows now, as one types them; with an operation under way, the

@@ -65,12 +65,13 @@ export function fold(states: States, event: NewEvent): void {
   states.set(event.stream, state)
 }
 
-/** `step` with its reused scope and XState's public `transition` must agree in everything. */
-function assertPublic(before: AnyState, seen: Seen): void {
+/** `step` and XState's public `transition` must agree in everything. */
+export function assertPublic(before: AnyState, seen: Seen): void {
   const ours = stepAny(before, seen)
   const [next, actions] = isPool(before)
     ? transition(poolMachine, before, seen)
     : transition(containerMachine, before, seen)
+  assert.equal(ours.handled, next !== before)
   assert.deepEqual(ours.state.value, next.value)
   assert.deepEqual(ours.state.context, next.context)
   assert.deepEqual([...new Set(actions.map((action) => action.type))], actions.length > 0 ? ['effect'] : [])
