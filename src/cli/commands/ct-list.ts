@@ -1,7 +1,7 @@
 /** `osctl ct ls` and `ct show`. */
 import { AT, AT_NOTE, atOf } from '../at.ts'
 import { type Complete, given, type Invocation, poolsOf, printRows, target } from '../invocation.ts'
-import { type Column, selectColumns, type TableSpec } from '../output/table.ts'
+import { type Column, columnOf, selectColumns, type TableSpec } from '../output/table.ts'
 import type { CommandSpec } from '../spec.ts'
 import { cgroupFileColumn, USAGE_COLUMNS, withUsage } from '../usage.ts'
 import { CT } from './ct-arguments.ts'
@@ -137,13 +137,17 @@ export const show: CommandSpec = {
 const usageOf = ({ options, link }: Invocation): Complete | undefined =>
   options.has('at') || link.isReplay ? undefined : withUsage
 
+/** What a client reads the usage of a container by: where its cgroup is, and whether it runs. */
+const FOR_USAGE = ['init_pid', 'group_path']
+
 /** What the columns that are shown and sorted by are made of; undefined: all, for JSON. */
 function fieldsOf({ command, options, globals }: Invocation): string[] | undefined {
   if (globals.flag('json') || command.table === undefined) return undefined
-  const shown = selectColumns(command.table, options.text('output')).map(({ name }) => name)
-  const attrs = [...shown, ...(options.list('sort') ?? [])].some((name) => name.includes(':'))
-    ? ['attrs']
-    : []
-  // A client reads from the cgroup of what runs.
-  return [...new Set([...shown, ...(options.list('sort') ?? []), ...attrs, 'init_pid', 'group_path'])]
+  const { table } = command
+  const shown = selectColumns(table, options.text('output'))
+  const sorted = (options.list('sort') ?? []).map((name) => columnOf(table, name))
+  const wanted = [...shown, ...sorted]
+  const attrs = wanted.some(({ name }) => name.includes(':')) ? ['attrs'] : []
+  const cgroup = wanted.some(({ usage }) => usage) ? FOR_USAGE : []
+  return [...new Set([...wanted.map(({ name }) => name), ...attrs, ...cgroup])]
 }

@@ -113,8 +113,12 @@ function number(value: number, show: Column['show']): string {
   }
 }
 
+/** What nearly every cell is: nothing to escape, and as wide as it is long. */
+const PLAIN = /^[ -~]*$/
+
 /** Control characters as escapes, so that a value stays on its line and off the terminal's ear. */
 export function harmless(text: string): string {
+  if (PLAIN.test(text)) return text
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => {
     if (char === '\n') return '\\n'
     if (char === '\t') return '\\t'
@@ -178,7 +182,7 @@ function renderObject(columns: readonly Column[], row: Row, style: Style, widest
 
 /** Code points: names here are ASCII by rule, and free text is nowhere followed by another column by default. */
 function width(text: string): number {
-  return [...text].length
+  return PLAIN.test(text) ? text.length : [...text].length
 }
 
 function pad(text: string, to: number, right: boolean): string {

@@ -66,7 +66,11 @@ test('ct ls asks for the fields that it shows or sorts by, and for all of them f
     },
   }
   await run(['ct', 'ls', '-o', 'id,org.example:owner', '-s', 'state'], handlers)
-  assert.deepEqual(seen?.columns, ['id', 'org.example:owner', 'state', 'attrs', 'init_pid', 'group_path'])
+  assert.deepEqual(seen?.columns, ['id', 'org.example:owner', 'state', 'attrs'])
+  for (const usage of ['memory', 'pids.max']) {
+    await run(['ct', 'ls', '-o', 'id', '-s', usage], handlers)
+    assert.deepEqual(seen?.columns, ['id', usage, 'init_pid', 'group_path'])
+  }
   await run(['-j', 'ct', 'ls'], handlers)
   assert.equal(seen?.columns, undefined)
 })
