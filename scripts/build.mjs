@@ -2,6 +2,7 @@
  * Makes dist/: what the live image carries of this project. No node_modules, no TypeScript, no network.
  *
  *   dist/osctl.cjs, osctld.cjs                     one CommonJS file for each program of bin/
+ *   dist/osctl-main.cjs, compiled/                 osctl itself, which osctl.cjs loads as V8 compiled it at the build
  *   dist/osctld                                    what starts osctld with its limits
  *   dist/<folder>-<file>.cjs                       one for each worker and helper process that a bundle starts
  *   dist/native/                                   better_sqlite3.node and koffi.node of this machine's kind
@@ -16,7 +17,8 @@
  * Equal input gives equal bytes: times of files are those of the commit, and no path of this machine is in
  * the output. A crash leaves the old dist/ or the new one: it is built beside and renamed.
  */
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -45,7 +47,7 @@ const OPTIONS = {
 const FAST = { minify: true }
 /* keepNames would define the name of each inner function anew at each call. */
 const READABLE = { sourcemap: true, sourcesContent: false }
-const styleOf = (name) => (name === 'osctl' || name === 'osctl-replay' ? FAST : READABLE)
+const isFast = (name) => name === 'osctl' || name === 'osctl-replay'
 
 /** Their loaders search node_modules for the machine's binary; a bundle has exactly one, beside it. */
 const nativeModules = {
@@ -71,6 +73,22 @@ const englishOnly = {
     build.onLoad({ filter: /zod\/v4\/locales\/index\.c?js$/ }, () => ({
       contents: "export { default as en } from './en.js'",
     }))
+  },
+}
+
+/** What few commands use of Node and what it takes a millisecond to load is loaded when it is first used. */
+const LATE = { 'node:child_process': ['spawn', 'spawnSync'], 'node:timers/promises': ['setTimeout'] }
+const lateBuiltins = {
+  name: 'late-builtins',
+  setup(build) {
+    const filter = new RegExp(`^(${Object.keys(LATE).join('|')})$`)
+    build.onResolve({ filter }, ({ path, namespace }) =>
+      namespace === 'late' ? { path, external: true } : { path, namespace: 'late' },
+    )
+    build.onLoad({ filter, namespace: 'late' }, ({ path }) => {
+      const late = LATE[path].map((name) => `${name}: (...given) => require('${path}').${name}(...given)`)
+      return { contents: `module.exports = { ${late.join(', ')} }` }
+    })
   },
 }
 
@@ -149,7 +167,7 @@ function identity(root) {
 async function bundle(root, out, name, entry, workers, { version, commit, formats }) {
   const result = await esbuild.build({
     ...OPTIONS,
-    ...styleOf(name),
+    ...(isFast(name) ? FAST : READABLE),
     absWorkingDir: root,
     entryPoints: { [name]: entry },
     outdir: out,
@@ -163,7 +181,12 @@ async function bundle(root, out, name, entry, workers, { version, commit, format
       __COMMIT__: JSON.stringify(commit),
       ...formats,
     },
-    plugins: [nativeModules, englishOnly, urlsIntoDist(root, resolve(root, entry), workers)],
+    plugins: [
+      ...(isFast(name) ? [lateBuiltins] : []),
+      nativeModules,
+      englishOnly,
+      urlsIntoDist(root, resolve(root, entry), workers),
+    ],
   })
   // What is in the output, not what was read: types alone leave nothing of a package behind.
   return Object.values(result.metafile.outputs).flatMap(({ inputs }) =>
@@ -214,6 +237,40 @@ function writeLicences(root, out, inputs) {
     return `${name} ${version} (${license})\n\n${file ? fs.readFileSync(join(folder, file), 'utf8').trim() : ''}\n`
   })
   fs.writeFileSync(join(out, 'LICENSES'), sections.join(`\n${'-'.repeat(72)}\n\n`))
+}
+
+/** What V8 makes of osctl lies here; Node makes a directory in it for each of its versions and each user. */
+const COMPILED = 'compiled'
+const LOADER = `#!/usr/bin/env node
+require('node:module').enableCompileCache({ directory: \`\${__dirname}/${COMPILED}\`, portable: true })
+require('./osctl-main.cjs')
+`
+
+/**
+ * Compiling takes a tenth of osctl's time, at each start: it is done once, here, for the Node that the image has and
+ * for root. A cache that does not fit (another Node, other bytes) is passed over, and costs that time alone.
+ *
+ * `--predictable` makes the same bytes each time, at one place: V8 writes the program's path into them.
+ */
+function compileAhead(out) {
+  const program = join(out, 'osctl.cjs')
+  const main = join(out, 'osctl-main.cjs')
+  fs.renameSync(program, main)
+  fs.writeFileSync(program, LOADER, { mode: 0o755 })
+  const place = join('/tmp', `osctl-${createHash('sha256').update(fs.readFileSync(main)).digest('hex')}`)
+  try {
+    fs.mkdirSync(place, { mode: 0o700 })
+    for (const file of [program, main]) fs.copyFileSync(file, join(place, basename(file)))
+    execFileSync(NODE, ['--predictable', join(place, 'osctl.cjs'), '--version'], { stdio: 'pipe' })
+    for (const name of fs.readdirSync(join(place, COMPILED)))
+      fs.cpSync(join(place, COMPILED, name), join(out, COMPILED, name.replace(/-\d+$/, '-0')), {
+        recursive: true,
+      })
+  } catch (error) {
+    process.stderr.write(`build: warning: osctl is not compiled ahead: ${error.message}\n`)
+  } finally {
+    fs.rmSync(place, { recursive: true, force: true })
+  }
 }
 
 /** A CLI that cannot say them yet is no error. */
@@ -279,7 +336,10 @@ export async function build({ root = ROOT, out = join(root, 'dist'), entries }) 
     copyAssets(root, fresh)
     copyLaunchers(root, fresh)
     writeLicences(root, fresh, inputs)
-    if ('osctl' in entries) writeCompletion(fresh)
+    if ('osctl' in entries) {
+      compileAhead(fresh)
+      writeCompletion(fresh)
+    }
     normalise(fresh, who.seconds)
     replace(out, fresh)
     return { ...who, bundles: [...Object.keys(entries), ...[...workers].map(workerName)] }

@@ -5,10 +5,12 @@ import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -113,6 +115,29 @@ test('the same tree at another place gives the same bytes', async () => {
     return hash.digest('hex')
   }
   assert.equal(await digest(), await digest())
+})
+
+test('osctl is compiled ahead: the same bytes at every place, and Node takes them', async () => {
+  const built = async () => {
+    const tree = treeOf({ 'bin/trial.ts': "console.log('done')" })
+    await build({ root: tree, entries: { osctl: 'bin/trial.ts' } })
+    return join(tree, 'dist')
+  }
+  const [one, other] = [await built(), join(await built(), '..', 'elsewhere')]
+  renameSync(join(other, '..', 'dist'), other)
+  const files = globSync('compiled/*/*', { cwd: one })
+  assert.equal(files.length, 1)
+  assert.deepEqual(globSync('compiled/*/*', { cwd: other }), files)
+  for (const file of files) {
+    assert.match(file, new RegExp(`^compiled/${process.version}-.*-0/`))
+    assert.deepEqual(readFileSync(join(one, file)), readFileSync(join(other, file)))
+  }
+  const { stdout, stderr } = spawnSync(process.execPath, [join(other, 'osctl.cjs')], {
+    encoding: 'utf8',
+    env: { ...process.env, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' },
+  })
+  assert.match(stdout, /^done$/m)
+  if (process.getuid?.() === 0) assert.match(stdout + stderr, /osctl-main\.cjs was accepted/)
 })
 
 test('a URL of a file that dist/ does not have stops the build, and leaves no half of one', async () => {
