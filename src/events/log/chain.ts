@@ -53,6 +53,18 @@ export function linkHash(previous: Buffer, body: Buffer): Buffer {
   return digest('sha256', scratch.subarray(0, length), 'buffer')
 }
 
+/**
+ * The same in hex, of a body that is ASCII: its characters are its bytes, and a body that was read as text need not
+ * be turned into a buffer of its own. @pure
+ */
+export function linkHashOfAscii(previous: string, body: string): string {
+  const length = 32 + body.length
+  if (scratch.length < length) scratch = Buffer.allocUnsafe(2 * length)
+  scratch.write(previous, 0, 'hex')
+  scratch.write(body, 32, 'latin1')
+  return digest('sha256', scratch.subarray(0, length), 'hex')
+}
+
 /** @throws E_LOG_DAMAGED */
 export function parseBody(body: Uint8Array): StoredEvent {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)

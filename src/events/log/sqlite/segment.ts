@@ -43,9 +43,22 @@ type Copies = {
 }
 export type FullRow = Copies & { readonly hash: Buffer; readonly body: Buffer }
 
+/** The copies, the hash in hex, and the body with the number of its bytes; null where there are no bytes. */
+export type TextRow = [
+  ...copies: [number, string, number, string, string | null, string | null, string, number],
+  hash: string | null,
+  octets: number,
+  body: string | null,
+]
+const TEXTS = `SELECT seq, stream, ver, id, key, op, type, t,
+  CASE typeof(hash) WHEN 'blob' THEN lower(hex(hash)) END, length(body),
+  CASE typeof(body) WHEN 'blob' THEN CAST(body AS TEXT) END
+  FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq`
+
 /** What questions compare, besides the body. */
 export type Keys = Pick<Copies, 'seq' | 'stream' | 'type' | 'op' | 't' | 'id'>
 export const KEYS = 'seq, stream, type, op, t, id'
+export type Candidate = Keys & { readonly body: Buffer }
 
 export class Segment {
   readonly db: Db
@@ -97,13 +110,31 @@ export class Segment {
     return row
   }
 
-  /** @throws E_LOG_DAMAGED when the row cannot hold an event */
-  candidate(seq: number): (Keys & { readonly body: Buffer }) | undefined {
-    const row = this.prepared(`SELECT ${KEYS}, body FROM events WHERE seq = ?`).get(seq) as
-      | (Keys & { readonly body: Buffer })
-      | undefined
-    if (row) assertBytes(seq, row.body)
-    return row
+  /**
+   * These events in this order, those that are there, read so many at a time.
+   * @throws E_LOG_DAMAGED when a row cannot hold an event
+   */
+  *candidates(seqs: readonly number[], atATime: number): Generator<Candidate> {
+    for (let at = 0; at < seqs.length; at += atATime) yield* this.#together(seqs.slice(at, at + atATime))
+  }
+
+  /** Where a page cannot be read, the events before it still can: each is then read by itself. */
+  *#together(seqs: readonly number[]): Generator<Candidate> {
+    const isReverse = (seqs[0] ?? 0) > (seqs.at(-1) ?? 0)
+    const together = this.prepared(
+      `SELECT ${KEYS}, body FROM events WHERE seq IN (SELECT value FROM json_each(?))
+       ORDER BY seq ${isReverse ? 'DESC' : 'ASC'}`,
+    )
+    for (const row of readable(() => together.all(JSON.stringify(seqs))) ?? this.#oneByOne(seqs)) {
+      const candidate = row as Candidate
+      assertBytes(candidate.seq, candidate.body)
+      yield candidate
+    }
+  }
+
+  *#oneByOne(seqs: readonly number[]): Generator<unknown> {
+    const one = this.prepared(`SELECT ${KEYS}, body FROM events WHERE seq = ?`)
+    for (const seq of seqs) yield* one.all(seq)
   }
 
   /** seq of the event with this id. */
@@ -239,6 +270,11 @@ export class Segment {
     ).iterate(seq, to) as IterableIterator<FullRow>
   }
 
+  /** Rows as text, which cost a third of what buffers cost. @throws when a page of them cannot be read */
+  textsFrom(seq: number, to: number): TextRow[] {
+    return this.prepared(TEXTS).raw().all(seq, to) as TextRow[]
+  }
+
   checkpoint(): void {
     try {
       this.db.pragma('wal_checkpoint(TRUNCATE)')
@@ -250,6 +286,14 @@ export class Segment {
   close(): void {
     this.#statements.clear()
     this.db.close()
+  }
+}
+
+function readable<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch {
+    return null
   }
 }
 

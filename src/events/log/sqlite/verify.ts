@@ -13,6 +13,7 @@ import type { Damage } from '../store.ts'
 import { isPlaced, type Placed } from './catalog.ts'
 import { ChainWalk, openingFault } from './check.ts'
 import { messageOf } from './connection.ts'
+import { IndexWalk, indexesOf } from './index-walk.ts'
 import { isPast } from './segment.ts'
 
 /** What is to be verified, in order. A missing or unreadable segment stands as its damage. */
@@ -116,33 +117,8 @@ function faultAgainst(against: Head, end: Head, row: readonly Placed[]): string 
   return hash === against.hash ? null : `event ${against.seq} is not the one that once stood there`
 }
 
-type Index = {
-  readonly name: string
-  readonly columns: readonly string[]
-  /** Sorts before every entry. */
-  readonly start: readonly (string | number)[]
-  readonly only: string
-  readonly isSealedOnly: boolean
-}
-
-const INDEXES: readonly Index[] = [
-  { name: 'events_stream_ver', columns: ['stream', 'ver'], start: ['', 0], only: '', isSealedOnly: false },
-  { name: 'events_id', columns: ['id'], start: [''], only: '', isSealedOnly: false },
-  { name: 'events_key', columns: ['key'], start: [''], only: 'AND key IS NOT NULL', isSealedOnly: false },
-  {
-    name: 'events_op',
-    columns: ['op', 'seq'],
-    start: ['', 0],
-    only: 'AND op IS NOT NULL',
-    isSealedOnly: true,
-  },
-  { name: 'events_type', columns: ['type', 'seq'], start: ['', 0], only: '', isSealedOnly: true },
-  { name: 'events_t', columns: ['t', 'seq'], start: [-1, 0], only: '', isSealedOnly: true },
-]
-
 function indexSteps(placed: Placed, note: (what: string) => void): Step[] {
-  const { isSealed } = placed.segment
-  return INDEXES.filter((index) => isSealed || !index.isSealedOnly).map((index): Step => {
+  return indexesOf(placed.segment).map((index): Step => {
     const walk = new IndexWalk(placed, index)
     return (deadline) => {
       try {
@@ -155,70 +131,4 @@ function indexSteps(placed: Placed, note: (what: string) => void): Step[] {
       }
     }
   })
-}
-
-/** Looks each event up by an index, then counts the index: it may hold an entry too many. */
-class IndexWalk {
-  isDone = false
-  readonly #placed: Placed
-  readonly #index: Index
-  #seq: number
-  #found = 0
-  #counted = 0
-  #after: readonly unknown[]
-
-  constructor(placed: Placed, index: Index) {
-    this.#placed = placed
-    this.#index = index
-    this.#seq = placed.segment.first
-    this.#after = index.start
-  }
-
-  /** @returns the first fault of the index */
-  step(deadline: number): string | null {
-    const { name } = this.#index
-    if (this.#seq <= this.#placed.last) return this.#lookUp(deadline)
-    this.#count(deadline)
-    if (!this.isDone || this.#counted === this.#found) return null
-    return `index ${name} has ${this.#counted} entries for ${this.#found} events`
-  }
-
-  #lookUp(deadline: number): string | null {
-    const { segment, last } = this.#placed
-    const { name, columns, only } = this.#index
-    const where = columns.map((column) => `${column} = ?`).join(' AND ')
-    const lookup = segment.prepared(`SELECT seq FROM events INDEXED BY ${name} WHERE ${where}`).pluck()
-    const range = `FROM events WHERE seq BETWEEN ? AND ? ${only} ORDER BY seq`
-    const rows = segment.prepared(`SELECT seq, ${columns.join()} ${range}`).raw().iterate(this.#seq, last)
-    for (const row of rows as IterableIterator<[number, ...unknown[]]>) {
-      const [at, ...values] = row
-      if (lookup.get(...values) !== at) return `index ${name} does not find event ${at}`
-      this.#found += 1
-      this.#seq = at + 1
-      if (this.#found % 64 === 0 && isPast(deadline)) return null
-    }
-    this.#seq = last + 1
-    return null
-  }
-
-  #count(deadline: number): void {
-    const { segment, last } = this.#placed
-    const { name, columns, only } = this.#index
-    const marks = columns.map(() => '?').join()
-    const sql = `SELECT seq, ${columns.join()} FROM events INDEXED BY ${name}
-      WHERE (${columns.join()}) > (${marks}) ${only} ORDER BY ${columns.join()}`
-    let seen = 0
-    for (const row of segment
-      .prepared(sql)
-      .raw()
-      .iterate(...this.#after)) {
-      const [seq, ...values] = row as [number, ...unknown[]]
-      // Entries beyond `last` came while this verification went on.
-      if (seq <= last) this.#counted += 1
-      this.#after = values
-      if (this.#counted > this.#found) break
-      if (++seen % 256 === 0 && isPast(deadline)) return
-    }
-    this.isDone = true
-  }
 }
