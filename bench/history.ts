@@ -16,7 +16,7 @@ import { ctStream } from '../src/events/types/ids.ts'
 import { Fold } from '../src/machines/fold.ts'
 import { atMost, type Figure, percentile, report, timedAsync } from './lib.ts'
 import { stamp } from './log-events.ts'
-import { END, earlierOf, LongLog, nameOf } from './long-log.ts'
+import { CONTAINERS, END, earlierOf, LongLog, nameOf } from './long-log.ts'
 
 const QUICK = process.env['BENCH_QUICK'] !== undefined
 const EVENTS = QUICK ? 100_000 : 1_000_000
@@ -29,8 +29,14 @@ const dir = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'osctl-bench-
 async function viewOf(log: WorkerLog): Promise<PoolView> {
   const fold = new Fold()
   const gone = new Set(Array.from({ length: 100 }, (_, i) => earlierOf(i)))
-  for (const event of await ask(log, { types: ['CtCreateRequested'], limit: 10_000 }))
-    if (!gone.has(event.stream)) fold.apply(event)
+  const creations = {
+    types: ['CommandAccepted', 'CtCreateRequested'],
+    to: 3 * CONTAINERS,
+    limit: 10_000,
+  } as const
+  for (const event of await ask(log, creations)) if (!gone.has(event.stream)) fold.apply(event)
+  const named = [...fold.states.all()].filter((ct) => ct.context.identity !== null).length
+  if (named !== CONTAINERS) throw new Error(`${named} containers have a name`)
   return {
     name: 'tank',
     guid: null,

@@ -91,10 +91,10 @@ export class LongLog {
 
   *#beginnings(): Generator<NewEvent> {
     yield this.#session()
-    for (let i = 0; i < EARLIER; i++) yield this.#creation(earlierOf(i), i)
+    for (let i = 0; i < EARLIER; i++) yield* this.#creation(earlierOf(i), i)
     for (let i = 0; i < EARLIER; i++)
       yield* this.#command(earlierOf(i), 'ct del', nameOf(i), human(i), 'done')
-    for (let i = 0; i < CONTAINERS; i++) yield this.#creation(ctOf(i), i)
+    for (let i = 0; i < CONTAINERS; i++) yield* this.#creation(ctOf(i), i)
   }
 
   #session(): NewEvent {
@@ -112,7 +112,10 @@ export class LongLog {
     return this.#event('log', 'SessionOpened', data)
   }
 
-  #creation(stream: StreamId, i: number): NewEvent {
+  #creation(stream: StreamId, i: number): NewEvent[] {
+    const stamp = this.#stamp()
+    const op = stamp.id
+    const command = { command: 'ct create', args: { id: nameOf(i) }, actor: human(i), cli: null }
     const identity = {
       id: stream.slice(3),
       ctid: nameOf(i),
@@ -129,7 +132,10 @@ export class LongLog {
       source: { from: 'empty' },
       map: { first: 65536 * (i + 1), count: 65536 },
     }
-    return this.#event(stream, 'CtCreateRequested', data)
+    return [
+      { ...stamp, stream, type: 'CommandAccepted', v: 1, op, key: `k${op}`, data: command },
+      this.#event(stream, 'CtCreateRequested', data, { op, by: op }),
+    ]
   }
 
   #happening(): NewEvent[] {

@@ -94,7 +94,7 @@ function failures(query: EventQuery, actors: readonly string[] | undefined): Eve
   if (!actors) return [{ ...query, failed: true }]
   const happened = isNamed(HAPPENED, actors) ? [{ ...query, failed: true, types: HAPPENINGS } as const] : []
   return [
-    { ...query, actors, types: ['CommandRefused'] },
+    { ...query, failed: true, actors, types: ['CommandRefused'] },
     { ...query, failed: true, types: ['OperationFinished', 'EffectInDoubt'] },
     ...happened,
   ]
@@ -116,7 +116,9 @@ async function newest(
     // The log answers the next question while this answer is read; it may turn out not to be needed.
     page = next === null ? null : askPage(log, { ...source, to: next })
     page?.catch(() => undefined)
-    const anchors = (await anchorsOf(log, events)).filter((event) => isBy(event, filter.actors))
+    const anchors = (await anchorsOf(log, events, filter.actors)).filter((event) =>
+      isBy(event, filter.actors),
+    )
     found.push(...(await rowsOf(pool, log, anchors, events)).filter(({ row }) => passes(row, filter)))
   }
   return found
@@ -131,8 +133,12 @@ function passes({ result, type }: HistoryRow, { failed }: HistoryFilter): boolea
 
 const FAILED: ReadonlySet<string> = new Set(['failed', 'undone', 'refused', 'in doubt'])
 
-/** Anchors among the events, and those of the operations whose ends or doubts are among them. */
-async function anchorsOf(log: LogReader, events: readonly StoredEvent[]): Promise<StoredEvent[]> {
+/** Anchors among the events, and these people's of the operations whose ends or doubts are among them. */
+async function anchorsOf(
+  log: LogReader,
+  events: readonly StoredEvent[],
+  actors: HistoryFilter['actors'],
+): Promise<StoredEvent[]> {
   const anchors = events.filter(({ type }) => ANCHORS.includes(type))
   const known = new Set(anchors.map(({ seq }) => seq))
   const ops = events
@@ -142,7 +148,14 @@ async function anchorsOf(log: LogReader, events: readonly StoredEvent[]): Promis
     .flatMap(({ op }) => (op === undefined ? [] : [op]))
   const to = events.reduce((most, { seq }) => Math.max(most, seq), 0)
   const commands = await inParts(ops, (ids) =>
-    ask(log, { ids, types: ['CommandAccepted'], to, reverse: true, limit: ids.length }),
+    ask(log, {
+      ids,
+      types: ['CommandAccepted'],
+      to,
+      reverse: true,
+      limit: ids.length,
+      ...(actors ? { actors } : {}),
+    }),
   )
   return [...anchors, ...commands.filter(({ seq }) => !known.has(seq))]
 }

@@ -18,8 +18,11 @@ import { isPast, KEYS, type Keys, type Segment, type Slice } from './segment.ts'
 
 /** Naming takes a part of each slice, so what was named is used before the clock is asked again. */
 const CLOCK_EVERY = 256
-/** So many events are named at a time. */
-const CHUNK = 1000
+/** So many events are named at a time: what a slice does not get to is named again in the next one. */
+const CHUNK = 256
+
+/** Who asks for one event may have to look at some more. */
+const FEWEST = 16
 
 type Bounds = { readonly from: number; readonly to: number }
 /** Where the answer stands: `next` is the seq to go on with. */
@@ -57,7 +60,7 @@ type Named = {
 
 function namesOf(segment: Segment, columns: Columns | null, query: EventQuery): Named | null {
   const { ids } = query
-  if (ids) return namedByLists(segment, query, ids.map(listOfId), asksBody(query))
+  if (ids) return namedByLists(segment, query, [listOfIds(ids)], asksBody(query))
   if (segment.isSealed) return namedByIndexes(segment, query)
   if (!columns?.isComplete) return null
   return {
@@ -83,14 +86,15 @@ const namedByLists = (
 function namedByIndexes(segment: Segment, query: EventQuery): Named | null {
   const { op, ops, failed, actors, types } = query
   const by = (lists: readonly Listed[], mustParse: boolean) => namedByLists(segment, query, lists, mustParse)
-  if (op !== undefined) return by([listOfOp(op), listOfId(op)], asksBody(query))
-  if (ops) return by(ops.map(listOfOp), asksBody(query))
-  if (failed && segment.hasIndex('events_failure'))
-    return by([{ index: 'events_failure', where: FAILURE, values: [] }], actors !== undefined)
+  if (op !== undefined) return by([listOfOps([op]), listOfIds([op])], asksBody(query))
+  if (ops) return by([listOfOps(ops)], asksBody(query))
+  const knowsFailures = segment.hasIndex('events_failure')
   if (actors && segment.hasIndex('events_actor')) {
     const names = segment.actors().filter((name) => isNamed(name, actors))
-    return by(names.map(listOfActor), failed !== undefined)
+    if (!failed || knowsFailures) return by(names.map(failed ? listOfFailures : listOfActor), false)
   }
+  if (failed && knowsFailures)
+    return by([{ index: 'events_failure', where: FAILURE, values: [] }], actors !== undefined)
   return types && types.length <= FEW_TYPES ? by(types.map(listOfType), asksBody(query)) : null
 }
 
@@ -103,8 +107,23 @@ const listOfActor = (name: string): Listed => ({
   values: [name],
 })
 
-const listOfOp = (op: string): Listed => ({ index: 'events_op', where: 'op = ?', values: [op] })
-const listOfId = (id: string): Listed => ({ index: 'events_id', where: 'id = ?', values: [id] })
+/** What both indexes hold: neither the table nor a body is read for it. */
+const listOfFailures = (name: string): Listed => ({
+  index: 'events_actor',
+  where: `${HAS_ACTOR} AND ${ACTOR} = ? AND seq IN (SELECT seq FROM events INDEXED BY events_failure WHERE ${FAILURE})`,
+  values: [name],
+})
+
+const listOfOps = (ops: readonly string[]): Listed => ({
+  index: 'events_op',
+  where: 'op IN (SELECT value FROM json_each(?))',
+  values: [JSON.stringify(ops)],
+})
+const listOfIds = (ids: readonly string[]): Listed => ({
+  index: 'events_id',
+  where: 'id IN (SELECT value FROM json_each(?))',
+  values: [JSON.stringify(ids)],
+})
 
 function merged(segment: Segment, lists: readonly Listed[], query: EventQuery, { from, to }: Bounds) {
   const order = query.reverse ? 'DESC' : 'ASC'
@@ -137,12 +156,11 @@ function walkNamed(
   let seen = 0
   for (;;) {
     const { seqs, last } = named.within({ from, to })
-    for (const seq of seqs) {
-      walk.next = seq
+    for (const row of segment.candidates(seqs, Math.max(query.limit - walk.bodies.length, FEWEST))) {
+      walk.next = row.seq
       if (walk.bodies.length === query.limit) return
       if (++seen % CLOCK_EVERY === 0 && isPast(deadline)) return
-      const row = segment.candidate(seq)
-      if (!row || !matches(row, query, sets)) continue
+      if (!matches(row, query, sets)) continue
       if (!named.mustParse || answers(parseBody(row.body), query)) walk.bodies.push(row.body)
     }
     walk.next = null
