@@ -15,6 +15,7 @@ import {
   ACTOR_TYPES,
   actorOfEvent,
   type EventQuery,
+  HAPPENINGS,
   isFailure,
   type LogReader,
 } from '../events/types/query.ts'
@@ -25,23 +26,6 @@ import { bootsOf } from './read.ts'
 import { namesOf } from './subjects.ts'
 import type { PoolView } from './view.ts'
 
-/** Facts that tell what happened without a command, and belong to the history as well. */
-const HAPPENINGS: readonly EventType[] = [
-  'RefusalsSummed',
-  'PoolOpened',
-  'PoolReady',
-  'AutostartFinished',
-  'PoolExportFailed',
-  'PoolClosed',
-  'CtExited',
-  'CtRebooted',
-  'CtAdopted',
-  'CtLost',
-  'DriftNoticed',
-  'DriftGone',
-  'EffectFenced',
-  'EffectInDoubt',
-]
 /** Events that a row begins with. */
 export const ANCHORS: readonly EventType[] = [...ACTOR_TYPES, ...HAPPENINGS]
 

@@ -5,35 +5,13 @@
  * It subscribes before it asks for the history, so nothing falls between the two; what ends in between is told by
  * both and printed once. Each event is only the occasion: its row is what the daemon answers, filtered as the history.
  */
+import { OCCASIONS } from '../../rpc/history.ts'
 import type { MethodInput } from '../../rpc/methods.ts'
 import type { EventRow, HistoryRow } from '../../rpc/results.ts'
 import { given, type Invocation, printMore, printRows } from '../invocation.ts'
 import { CommandError } from '../usage-error.ts'
 
 type Filter = Omit<MethodInput<'history.list'>, 'limit'>
-
-/** Events that a row is complete with. */
-const OCCASIONS = [
-  'CommandNoop',
-  'CommandRefused',
-  'CancelRequested',
-  'OperationFinished',
-  'RefusalsSummed',
-  'CtSessionOpened',
-  'PoolOpened',
-  'PoolReady',
-  'AutostartFinished',
-  'PoolExportFailed',
-  'PoolClosed',
-  'CtExited',
-  'CtRebooted',
-  'CtAdopted',
-  'CtLost',
-  'DriftNoticed',
-  'DriftGone',
-  'EffectFenced',
-  'EffectInDoubt',
-]
 
 /** Follows until it is interrupted, or the connection is lost. */
 export async function followHistory(
@@ -59,7 +37,7 @@ export async function followHistory(
   let isListed = false
   await link.query(
     'event.subscribe',
-    { types: OCCASIONS, ...given({ pools: filter.pools }) },
+    { types: [...OCCASIONS], ...given({ pools: filter.pools }) },
     {
       onEvent: ({ event }) => (isListed ? onEvent(event) : waiting.push(event)),
       onEnded: ({ reason }) => ended.resolve(reason),

@@ -90,6 +90,23 @@ export const ACTOR_TYPES: readonly EventType[] = [
   'CtSessionOpened',
 ]
 
+/** Facts that tell what happened without a command, and belong to the history as well. */
+export const HAPPENINGS: readonly EventType[] = [
+  'RefusalsSummed',
+  'PoolOpened',
+  'PoolReady',
+  'AutostartFinished',
+  'PoolExportFailed',
+  'PoolClosed',
+  'CtExited',
+  'CtRebooted',
+  'CtAdopted',
+  'CtLost',
+  'DriftNoticed',
+  'DriftGone',
+  'EffectFenced',
+  'EffectInDoubt',
+]
 /** Events that are failures whatever they hold. */
 export const FAILURE_TYPES: readonly EventType[] = [
   'CommandRefused',
