@@ -1,9 +1,11 @@
 /** Rows of `ls` and `show`, made from states alone. */
 
+import { witnessText } from '../events/types/witness.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { ctIdOf, ctidOf, streamOfCt } from '../machines/fold.ts'
 import { lifeOf, phaseOf } from '../machines/life.ts'
 import { TRASH_AGE_MS } from '../machines/pool/context.ts'
+import type { WitnessRow } from '../rpc/proof.ts'
 import type { CtRow, IdRangeRow, PoolRow, RepoRow, TrashRow, UserRow } from '../rpc/results.ts'
 import type { PoolView } from './view.ts'
 
@@ -138,6 +140,22 @@ export function repoRows(pool: PoolView): RepoRow[] {
     name,
     url,
     enabled,
+  }))
+}
+
+/** Who takes the heads of the log; what was sent is not recorded. */
+export function witnessRows(pool: PoolView): WitnessRow[] {
+  const { witnesses = {} } = pool.states.pool().context.config
+  return Object.entries(witnesses).map(([name, witness]) => ({
+    pool: pool.name,
+    name,
+    kind: witness.kind,
+    target: witnessText(witness),
+    state: null,
+    last_head: null,
+    sent_at: null,
+    failures: null,
+    error: null,
   }))
 }
 

@@ -9,7 +9,8 @@
  *
  * The host's own syslog gets every head, without being asked for as a witness.
  *
- * On a crash the next daemon anchors a head within a minute, since its opening is an event, and sends that.
+ * On a crash the next daemon anchors a head within a minute, since its opening is an event, and sends that: no head needs
+ * to be remembered as sent, and one that comes twice says the same twice.
  */
 import type { Host } from '../effects/host.ts'
 import type { Head } from '../events/types/envelope.ts'

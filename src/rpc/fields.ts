@@ -20,3 +20,13 @@ export const metaSchema = z.strictObject({
   dryRun: z.boolean().optional(),
 })
 export const meta = { meta: metaSchema.optional() }
+
+/**
+ * A moment: a position (`SEQ`, `POOL:SEQ`), or a time in ms since the epoch, which means the last event that is not
+ * later. What is read with it is answered as it would have been then.
+ */
+export const atSchema = z.union([
+  z.strictObject({ position: z.string().min(1).max(200) }),
+  z.strictObject({ time: z.int().min(0) }),
+])
+export const at = { at: atSchema.optional() }

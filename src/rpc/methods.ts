@@ -12,20 +12,10 @@
 import { z } from 'zod'
 import { autostartSchema, hostnameSchema } from '../events/types/config.ts'
 import { attrNameSchema, ctidSchema, poolNameSchema, repositoryNameSchema } from '../events/types/ids.ts'
-import { meta, type metaSchema, pools, target } from './fields.ts'
+import { at, atSchema, meta, type metaSchema, pools, target } from './fields.ts'
 import { witnessMethods } from './witness-methods.ts'
 
 const seconds = z.int().min(0).max(86_400)
-
-/**
- * A moment: a position (`SEQ`, `POOL:SEQ`), or a time in ms since the epoch, which means the last event that is not
- * later. What is read with it is answered as it would have been then.
- */
-export const atSchema = z.union([
-  z.strictObject({ position: z.string().min(1).max(200) }),
-  z.strictObject({ time: z.int().min(0) }),
-])
-const at = { at: atSchema.optional() }
 
 const stopOptions = {
   mode: z.enum(['stop', 'shutdown', 'kill']).default('stop'),

@@ -2,10 +2,10 @@
 import { z } from 'zod'
 import { poolNameSchema } from '../events/types/ids.ts'
 import { witnessNameSchema } from '../events/types/witness.ts'
-import { meta, pools, target } from './fields.ts'
+import { at, meta, pools, target } from './fields.ts'
 
 export const witnessMethods = {
-  'witness.list': z.strictObject({ pools: pools.optional(), ...meta }),
+  'witness.list': z.strictObject({ pools: pools.optional(), ...at, ...meta }),
   /** `target` as an admin writes it (witness.ts); files are absolute paths of the daemon's host. */
   'witness.add': z.strictObject({
     pool: poolNameSchema.optional(),

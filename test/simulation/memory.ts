@@ -18,11 +18,15 @@ const QUESTIONS = [
   'id-range.list',
   'repo.list',
   'trash.list',
+  'witness.list',
 ] as const
 type Question = (typeof QUESTIONS)[number]
 type Seen = { readonly method: Question; readonly pool: string; readonly seq: number; readonly rows: unknown }
 
-const MEASURED = ['log', 'health', 'problem']
+const MEASURED: Partial<Record<Question, readonly string[]>> = {
+  'pool.list': ['log', 'health', 'problem'],
+  'witness.list': ['state', 'last_head', 'sent_at', 'failures', 'error'],
+}
 /** Lives make hundreds of moments; this many are remembered of each. */
 const MOST = 6
 
@@ -73,8 +77,8 @@ export class Memory {
       const again = await world.call(method, { ...this.#params(method, pool), at: { position } })
       if (!again.answered) continue
       this.compared += 1
-      const then = method === 'pool.list' ? recorded(rows) : rows
-      const now = method === 'pool.list' ? recorded(again.result) : again.result
+      const then = recorded(method, rows)
+      const now = again.error ? null : recorded(method, again.result)
       if (again.error || !isDeepStrictEqual(now, then))
         wrong.push(
           `${method} --at ${position} answers ${JSON.stringify(again.error ?? now)}, then it was ${JSON.stringify(then)}`,
@@ -88,8 +92,9 @@ export class Memory {
   }
 }
 
-function recorded(rows: unknown): unknown {
+function recorded(method: Question, rows: unknown): unknown {
+  const measured = MEASURED[method] ?? []
   return (rows as Record<string, unknown>[]).map((row) =>
-    Object.fromEntries(Object.entries(row).filter(([name]) => !MEASURED.includes(name))),
+    Object.fromEntries(Object.entries(row).filter(([name]) => !measured.includes(name))),
   )
 }

@@ -63,6 +63,21 @@ describe('A head', () => {
     assert.equal(seqs(world, 'ssh:node2').at(-1), headNow(world), 'the last word')
   })
 
+  it('goes to witnesses that witness ls --at names as they were, without what was sent', async () => {
+    const world = await witnessed(SSH, 'syslog:logs')
+    await world.pass(ANCHORED)
+    const was = await rows(world)
+    const at = { position: `tank:${headNow(world)}` }
+    await world.must('witness.delete', { name: 'w0' })
+    await world.must('witness.add', { name: 'later', target: 'syslog' })
+    const then = (await world.must('witness.list', { at })).result
+    const unsent = { state: null, last_head: null, sent_at: null, failures: null, error: null }
+    assert.deepEqual(
+      then,
+      was.map((row) => ({ ...row, ...unsent })),
+    )
+  })
+
   it('is the newest alone, at most one in ten seconds', async () => {
     const world = await witnessed(SSH)
     await world.pass(ANCHORED)

@@ -3,7 +3,7 @@ import type { DiffReport } from '../../rpc/results.ts'
 import { ctList, findCt, onlyNamed, opList, opShow, unmeasured } from '../answers.ts'
 import { diff } from '../diff.ts'
 import { driftRows } from '../drift-rows.ts'
-import { ctRow, idRangeRows, poolRow, repoRows, trashRows, userRows } from '../rows.ts'
+import { ctRow, idRangeRows, poolRow, repoRows, trashRows, userRows, witnessRows } from '../rows.ts'
 import type { PoolMoment } from '../view.ts'
 import { type Answers, notFound } from './holder.ts'
 import type { Moments } from './moments.ts'
@@ -17,12 +17,16 @@ type States =
   | 'id-range.list'
   | 'repo.list'
   | 'trash.list'
+  | 'witness.list'
   | 'op.list'
   | 'op.show'
   | 'drift.list'
   | 'diff'
 
-/** Pools as nobody can measure them: whoever can answers `pool.list` and `pool.show` without a moment himself. */
+/**
+ * Pools as nobody can measure them: whoever can answers `pool.list`, `pool.show` and `witness.list` without a moment
+ * himself.
+ */
 export function stateAnswers<P extends PoolMoment>(moments: Moments<P>): Answers<States> {
   return {
     'ct.list': async (params) => ctList(await moments.pools(params.pools, params.at), params),
@@ -47,6 +51,7 @@ export function stateAnswers<P extends PoolMoment>(moments: Moments<P>): Answers
       onlyNamed((await moments.pools(pools, at)).flatMap(repoRows), names),
     'drift.list': async ({ pools, at }) => (await moments.pools(pools, at)).flatMap(driftRows),
     'trash.list': async ({ pools, at }) => (await moments.pools(pools, at)).flatMap(trashRows),
+    'witness.list': async ({ pools, at }) => (await moments.pools(pools, at)).flatMap(witnessRows),
     'op.list': async ({ pools, all, at }) => {
       const found = await moments.pools(pools, at)
       return (await Promise.all(found.map((pool) => opList(pool, all)))).flat()

@@ -1,6 +1,7 @@
 /** `osctl witness …`: who keeps the heads of our logs, and the heads of others that we keep. */
 import { readFileSync } from 'node:fs'
 import { parseKept } from '../../rpc/heads.ts'
+import { AT, AT_NOTE, atOf } from '../at.ts'
 import { arg, given, type Invocation, poolOf, poolsOf, printRows, target } from '../invocation.ts'
 import { type Column, harmless } from '../output/table.ts'
 import type { CommandSpec, GroupSpec } from '../spec.ts'
@@ -24,6 +25,10 @@ const ls: CommandSpec = {
   name: 'ls',
   aliases: ['list'],
   summary: 'List witnesses, and what they took last',
+  description: [
+    'What was sent is remembered by osctld, not recorded: when it starts again it sends the newest head once more, and what a witness has is for the witness to say.',
+    AT_NOTE,
+  ],
   args: [{ name: 'pool', optional: true, many: true, words: 'pool' }],
   table: {
     columns,
@@ -31,8 +36,15 @@ const ls: CommandSpec = {
     layout: 'columns',
     sort: true,
   },
+  options: [AT],
   run: async (invocation) =>
-    printRows(invocation, await invocation.link.query('witness.list', poolsOf(invocation, invocation.args))),
+    printRows(
+      invocation,
+      await invocation.link.query('witness.list', {
+        ...poolsOf(invocation, invocation.args),
+        ...atOf(invocation),
+      }),
+    ),
 }
 
 const add: CommandSpec = {

@@ -1,4 +1,5 @@
 /** Handlers of `witness …`: who keeps our heads, and the heads of others that we keep. */
+import { stateAnswers } from '../../audit/serve/states.ts'
 import { parseWitness } from '../../events/types/witness.ts'
 import { decidePool } from '../../machines/decide/pool.ts'
 import type { Daemon } from '../daemon.ts'
@@ -16,6 +17,7 @@ type WitnessMethods =
 
 export function witnessHandlers(daemon: Daemon): HandlersOf<WitnessMethods> {
   const heads = new KeptHeads()
+  const states = stateAnswers(daemon.past)
   const witness = (target: string) =>
     named(
       daemon,
@@ -23,7 +25,10 @@ export function witnessHandlers(daemon: Daemon): HandlersOf<WitnessMethods> {
       (pool, name) => pool.journal.states.pool().context.config.witnesses?.[name] !== undefined,
     )
   return {
-    'witness.list': async ({ pools }) => poolsOf(daemon, pools).flatMap((pool) => pool.witnesses.rows()),
+    'witness.list': async (params) =>
+      params.at === undefined
+        ? poolsOf(daemon, params.pools).flatMap((pool) => pool.witnesses.rows())
+        : await states['witness.list'](params),
     'witness.add': async (params, call) => {
       refuseWhileStopping(daemon)
       const { name, target, pool, meta } = params
