@@ -28,6 +28,7 @@ import {
   checkImportable,
   checkInstallable,
   checkUninstallable,
+  isUnlaid,
   notInstalled,
 } from './pool-checks.ts'
 import type { DaemonPorts } from './ports.ts'
@@ -38,6 +39,7 @@ export const DEFAULT_REPOSITORY = '/usr/share/osctl/repository'
 
 /** Told the operation's id once it is accepted. */
 type Told = (op: string) => void
+const NOBODY: Told = () => {}
 
 export type PoolWatcher = (pool: Pool, is: 'there' | 'gone') => void
 
@@ -125,12 +127,7 @@ export class Daemon {
    * Marks and lays out a pool, and imports it (DESIGN D19). Runs again where it was interrupted.
    * @returns the operation; that of an earlier time when the same command was given before
    */
-  install(
-    name: string,
-    dataset: string | null,
-    asked: Asked,
-    accepted: Told = () => {},
-  ): Promise<string | null> {
+  install(name: string, dataset: string | null, asked: Asked, accepted = NOBODY): Promise<string | null> {
     return this.#alone(name, () => this.#install(name, dataset, asked, accepted))
   }
 
@@ -157,18 +154,24 @@ export class Daemon {
     const known = imported ? await this.bus.known(imported, asked.key, { noWait: false }) : null
     if (known) return known.op
     checkForeign(name, imported !== undefined, facts)
-    const pool = await this.#attach(name, dataset ?? name, true)
+    const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
+    const run = (pool: Pool): Promise<unknown> =>
+      this.bus.run(pool, asked, (view) => decidePool(view, command, asked), { noWait: false, accepted })
+    if (imported) await run(imported)
+    else await this.#installed(name, dataset ?? name, run)
+    return asked.op
+  }
+
+  /** Installs a pool and imports it; one that its log knows as installed, and that lost its mark, is marked again. */
+  async #installed(name: string, dataset: string, run: (pool: Pool) => Promise<unknown>): Promise<void> {
+    const pool = await this.#attach(name, dataset, true)
     try {
       await this.#resumeInstallation(pool)
-      if (lifeOf(pool.journal.states.pool()) !== 'closed') {
-        const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
-        await this.bus.run(pool, asked, (view) => decidePool(view, command, asked), {
-          noWait: false,
-          accepted,
-        })
-      }
+      const isNew = isUnlaid(pool.journal.states.pool())
+      if (isNew) await run(pool)
       await this.#open(pool, false, this.asked('boot', 'pool import', { name }))
-      return asked.op
+      // By now what was open in it is settled.
+      if (!isNew && !(await this.ports.host.zfs.pool(name))?.active) await run(pool)
     } catch (error) {
       await this.#drop(pool)
       throw error
@@ -185,7 +188,7 @@ export class Daemon {
     await pool.ended(op.id, 'pool')
   }
 
-  uninstall(name: string, asked: Asked, accepted: Told = () => {}): Promise<void> {
+  uninstall(name: string, asked: Asked, accepted = NOBODY): Promise<void> {
     return this.#alone(name, () => this.#uninstall(name, asked, accepted))
   }
 
@@ -234,7 +237,7 @@ export class Daemon {
     await pool.detach()
   }
 
-  async #open(pool: Pool, isAsked: boolean, asked: Asked, accepted: Told = () => {}): Promise<void> {
+  async #open(pool: Pool, isAsked: boolean, asked: Asked, accepted = NOBODY): Promise<void> {
     await this.#users.trySync()
     if (pool.journal.unavailable !== null) {
       this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
@@ -254,12 +257,12 @@ export class Daemon {
     name: string,
     autostart: boolean,
     asked = this.asked('boot', 'pool import', { name }),
-    accepted: Told = () => {},
+    accepted = NOBODY,
   ): Promise<void> {
     return this.#alone(name, () => this.#import(name, autostart, asked, accepted))
   }
 
-  async #import(name: string, autostart: boolean, asked: Asked, accepted: Told = () => {}): Promise<void> {
+  async #import(name: string, autostart: boolean, asked: Asked, accepted = NOBODY): Promise<void> {
     const facts = await checkImportable(this.ports, name, this.pools.has(name))
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)

@@ -1,5 +1,7 @@
 /** What a zpool must be for it to be installed, imported or given up; asked of the host, which stays as it is. */
 import type { PoolFacts } from '../effects/host.ts'
+import { lifeOf } from '../machines/life.ts'
+import type { PoolState } from '../machines/pool/machine.ts'
 import { notFound, refused } from './errors.ts'
 import type { DaemonPorts } from './ports.ts'
 
@@ -23,11 +25,10 @@ export async function checkInstallable(
   return facts
 }
 
-/** @throws CallError refused: it is ours already */
-export function checkForeign(name: string, isImported: boolean, facts: PoolFacts): void {
-  if (isImported) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
-  if (facts.active)
-    throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
+/** @throws CallError refused: it is ours already, and has its mark */
+export function checkForeign(name: string, isImported: boolean, { active }: PoolFacts): void {
+  if (isImported && active) throw refused('E_POOL_EXISTS', `pool ${name} is already imported`)
+  if (active) throw refused('E_POOL_EXISTS', `pool ${name} is already installed (osctl pool import ${name})`)
 }
 
 /** @throws CallError not-found, refused */
@@ -49,6 +50,9 @@ export async function checkImportable(ports: Host, name: string, isImported: boo
     throw refused('E_POOL_NOT_MOUNTED', `the pool is not mounted (zfs mount ${facts.dataset})`)
   return facts
 }
+
+/** Nothing of it was installed yet, or not all of it. @pure */
+export const isUnlaid = (pool: PoolState): boolean => ['absent', 'installing'].includes(lifeOf(pool))
 
 export const notInstalled = (name: string, way = '') =>
   refused('E_POOL_NOT_INSTALLED', `pool not installed: ${name}${way}`)

@@ -40,10 +40,15 @@ export class Disks {
     return disk
   }
 
+  find(name: string): MemoryDisk | undefined {
+    return [...this.#logs.values()].find((log) => log.name === name)?.disk
+  }
+
   /** Logs of pools by name. */
   named(name: string): MemoryDisk {
-    for (const log of this.#logs.values()) if (log.name === name) return log.disk
-    throw new Error(`no log of pool ${name}`)
+    const disk = this.find(name)
+    if (!disk) throw new Error(`no log of pool ${name}`)
+    return disk
   }
 
   host(): MemoryDisk {

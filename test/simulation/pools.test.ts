@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { chained } from '../../src/events/log/chain.ts'
 import type { StoredEvent } from '../../src/events/types/envelope.ts'
-import type { PoolRow } from '../../src/rpc/results.ts'
+import type { Accepted, PoolRow } from '../../src/rpc/results.ts'
 import { NOTHING } from './boundary.ts'
+import * as byHand from './by-hand.ts'
 import { problems } from './invariants.ts'
 import { assertWell, count, inside, onHost, row, running, runs, scene, stateOf, types } from './scenes.ts'
 import type { World } from './world.ts'
@@ -172,6 +173,53 @@ describe('A log that is damaged', () => {
     await world.must('ct.start', { id: 'a' })
     const status = (await world.must('status', {})).result as { problems: string[] }
     assert.match(status.problems.join('\n'), /tank: tank\/events is missing/)
+  })
+})
+
+describe('A pool whose mark was taken away by hand', () => {
+  const MARK = 'org.vpsadminos.osctl:active'
+  const unmark = (world: World): void => byHand.set(world, 'tank', MARK, null)
+  const isMarked = (world: World): boolean => world.machine.state.datasets['tank']?.properties[MARK] === 'yes'
+
+  for (const how of ['exported', 'imported by a daemon that died', 'imported when the power went'] as const) {
+    it(`is marked again by the way that its refusal names, when it was ${how}`, async () => {
+      const world = await scene()
+      await running(world, 'a')
+      if (how === 'exported') await world.must('pool.export', { name: 'tank', force: true })
+      unmark(world)
+      if (how === 'imported by a daemon that died') world.kill()
+      if (how === 'imported when the power went') world.powerCut()
+      if (!world.isUp) await world.boot()
+      const { error } = await world.call('pool.import', { name: 'tank' })
+      assert.match(error?.message ?? '', /pool not installed: tank \(osctl pool install tank\)/)
+      const { result } = await world.must('pool.install', { name: 'tank', meta: { dryRun: true } })
+      const { plan } = result as Accepted
+      assert.deepEqual(
+        plan?.effects.map(({ kind }) => kind),
+        ['pool.mark'],
+      )
+      assert.ok(!isMarked(world))
+      await world.must('pool.install', { name: 'tank' })
+      assert.ok(isMarked(world))
+      assert.equal(
+        await stateOf(world, 'a'),
+        how === 'imported by a daemon that died' ? 'running' : 'stopped',
+      )
+      await assertWell(world)
+      world.kill()
+      await world.boot()
+      assert.deepEqual([...world.daemon.pools.keys()], ['tank'], 'the next daemon finds it')
+      const again = await world.call('pool.install', { name: 'tank' })
+      assert.match(again.error?.message ?? '', /already imported/)
+    })
+  }
+
+  it('is marked again while it is imported', async () => {
+    const world = await scene()
+    unmark(world)
+    await world.must('pool.install', { name: 'tank' })
+    assert.ok(isMarked(world))
+    await assertWell(world)
   })
 })
 

@@ -4,12 +4,12 @@
  *
  * N random lives from seed S on (default: 1,000 from a fresh one; with --seed alone, that one), on all cores.
  * Prints the first failures, each shrunk to the steps that it takes, and how to live them again; the exit status
- * is 1 when there was any.
+ * is 1 when there was any. A life of which nothing is heard for a minute is killed, and has failed (watch.ts).
  *
  * --ledger adds the lives to docs/simulation-ledger.md (or FILE), with the commit that they ran on; it refuses a tree
  * with changes that are in no commit. --merge adds the rows of another ledger, as one that another machine filled.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util'
 import { added, type Entry, formatLedger, parseLedger } from './ledger.ts'
 import { shrink } from './shrink.ts'
 import { type Counts, type Storm, storm } from './storm.ts'
+import { heard, type Life, launched, lives, SILENCE_MS, watched } from './watch.ts'
 
 const SHOWN = 3
 const STEPS = 60
@@ -51,11 +52,11 @@ const nothing = (): Tally => ({
   fewest: { commands: Number.MAX_SAFE_INTEGER, crashes: Number.MAX_SAFE_INTEGER },
 })
 
-function add(to: Tally, from: Tally): void {
-  for (const name of ['commands', 'crashes', 'faults', 'checks', 'moments'] as const) to[name] += from[name]
+function add(to: Tally, { seed, isWrong, counts }: Life): void {
+  for (const name of ['commands', 'crashes', 'faults', 'checks', 'moments'] as const) to[name] += counts[name]
+  if (isWrong) return void to.failed.push(seed)
   for (const name of ['commands', 'crashes'] as const)
-    to.fewest[name] = Math.min(to.fewest[name], from.fewest[name])
-  to.failed.push(...from.failed)
+    to.fewest[name] = Math.min(to.fewest[name], counts[name])
 }
 
 const git = (...argv: string[]): string => execFileSync('git', argv, { cwd: ROOT, encoding: 'utf8' }).trim()
@@ -97,19 +98,10 @@ function enter(commit: string, tally: Tally): void {
   writeLedger(added(readLedger(values['ledger-file']), entryOf(commit, tally)))
 }
 
-async function lives(first: bigint, count: number): Promise<Tally> {
-  const tally = nothing()
-  for (let i = 0; i < count; i++) {
-    const seed = first + BigInt(i)
-    const life = await storm(seed, { steps: Number(values.steps), keep })
-    const isWrong = life.wrong.length > 0
-    const { commands, crashes } = life.counts
-    const fewest = isWrong ? nothing().fewest : { commands, crashes }
-    add(tally, { ...life.counts, fewest, failed: isWrong ? [`${seed}`] : [] })
-    if (isWrong && keep === undefined && tally.failed.length <= SHOWN) await tellShortly(seed)
-    else if (values.story || (isWrong && tally.failed.length <= SHOWN)) tell(`seed ${seed}`, life)
-  }
-  return tally
+/** Tells of a life, if it was asked for or is one of the first that went wrong: these in as few steps as they take. */
+async function telling(seed: bigint, life: Storm, nth: number): Promise<void> {
+  if (nth > 0 && nth <= SHOWN && keep === undefined) await tellShortly(seed)
+  else if (values.story || (nth > 0 && nth <= SHOWN)) tell(`seed ${seed}`, life)
 }
 
 function tell(title: string, { story, wrong }: Pick<Storm, 'story' | 'wrong'>): void {
@@ -118,36 +110,23 @@ function tell(title: string, { story, wrong }: Pick<Storm, 'story' | 'wrong'>): 
 
 /** The story of a failure with the steps alone that it takes. */
 async function tellShortly(seed: bigint): Promise<void> {
-  const shrunk = await shrink(seed, Number(values.steps))
+  const shrunk = await shrink(seed, Number(values.steps), heard(storm))
   if (!shrunk) return tell(`seed ${seed}: it did not fail again, which is a defect of the simulator`, NEVER)
   const again = `npm run sim -- --seed ${seed} --steps ${1 + Math.max(...shrunk.keep)} --keep ${shrunk.keep.join(',')}`
   tell(`seed ${seed}, in ${shrunk.keep.length} steps (${again})`, shrunk.storm)
 }
 
-/** The same program, for a part of the seeds; its last line is its tally. */
-function child(first: bigint, count: number): Promise<Tally> {
-  const own = fileURLToPath(import.meta.url)
-  const argv = [own, '--jobs', '0', '--seed', `${first}`, '--seeds', `${count}`, '--steps', values.steps]
-  const job = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let text = ''
-  job.stdout.on('data', (chunk) => {
-    text += chunk
-  })
-  return new Promise((resolve, reject) => {
-    job.on('error', reject)
-    job.on('close', () => {
-      const lines = text.trimEnd().split('\n')
-      const last = lines.pop() ?? ''
-      if (lines.length > 0) console.log(lines.join('\n'))
-      if (last.startsWith('{')) resolve(JSON.parse(last) as Tally)
-      else reject(new Error(`a job ended without its tally: ${last}`))
-    })
-  })
+/** The same program, for a part of the seeds. */
+function part(first: bigint, count: number): ReturnType<typeof launched> {
+  const more = [...(values.story ? ['--story'] : []), ...(values.keep ? ['--keep', values.keep] : [])]
+  const which = ['--seed', `${first}`, '--seeds', `${count}`, '--steps', values.steps]
+  return launched([fileURLToPath(import.meta.url), '--jobs', '0', ...which, ...more])
 }
 
 const first = BigInt(values.seed ?? Date.now())
 const count = Number(values.seeds ?? (values.seed === undefined ? 1000 : 1))
 const jobs = Math.min(Number(values.jobs), count)
+const steps = Number(values.steps)
 const began = performance.now()
 
 async function main(): Promise<void> {
@@ -157,13 +136,17 @@ async function main(): Promise<void> {
     throw new Error('the ledger is for whole lives: without --steps and --keep')
   const commit = values.ledger ? commitOfTree() : ''
   if (values.ledger) added(readLedger(values['ledger-file']), entryOf(commit, nothing()))
-  if (jobs === 0) return console.log(JSON.stringify(await lives(first, count)))
+  if (jobs === 0) return await lives(first, count, (seed) => storm(seed, { steps, keep }), telling)
   const share = Math.ceil(count / jobs)
   const parts = Array.from({ length: jobs }, (_, i) => Math.max(0, Math.min(share, count - i * share)))
-  const work =
-    jobs === 1 ? [lives(first, count)] : parts.map((size, i) => child(first + BigInt(i * share), size))
   const total = nothing()
-  for (const tally of await Promise.all(work)) add(total, tally)
+  const onLife = (life: Life, spins: boolean): void => {
+    add(total, life)
+    const how = `nothing was heard of it for ${SILENCE_MS / 1000} s`
+    if (spins) tell(`seed ${life.seed} does not end: ${how} (npm run sim -- --seed ${life.seed})`, NEVER)
+  }
+  await Promise.all(parts.map((size, i) => watched(part, first + BigInt(i * share), size, onLife)))
+  total.failed.sort((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1))
   report(total)
   if (values.ledger) enter(commit, total)
 }

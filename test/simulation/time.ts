@@ -14,6 +14,9 @@ export type Life = { isDead: boolean }
 type Waiter = { readonly life: Life; readonly wake: () => void }
 type Timer = Waiter & { readonly due: number; readonly order: number }
 
+/** A start of a pool with a hundred operations takes some thousand turns at one moment. */
+const MOST_AT_ONCE = 200_000
+
 /** Lets every runnable promise reaction run. */
 export const drained = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -22,6 +25,8 @@ export class VirtualTime {
   /** Null: first come, first served. */
   chance: Random | null
   #turns: Waiter[] = []
+  /** Woken since time last went on. */
+  #woken = 0
   #timers: Timer[] = []
   #order = 0
 
@@ -71,8 +76,13 @@ export class VirtualTime {
     return first
   }
 
-  /** Wakes one waiter. False when nothing waits, or not before `until`. */
+  /**
+   * Wakes one waiter. False when nothing waits, or not before `until`.
+   * @throws when so many were woken at one moment that the world spins
+   */
   wake(until = Number.POSITIVE_INFINITY): boolean {
+    this.#woken += 1
+    if (this.#woken > MOST_AT_ONCE) throw new Error(`it spins: ${MOST_AT_ONCE} turns at one moment`)
     this.#turns = this.#turns.filter(({ life }) => !life.isDead)
     if (this.#turns.length > 0) {
       const [turn] = this.#turns.splice(this.chance?.below(this.#turns.length) ?? 0, 1)
@@ -82,6 +92,7 @@ export class VirtualTime {
     const timer = this.#first()
     if (!timer || timer.due > until) return false
     this.#timers = this.#timers.filter((other) => other !== timer)
+    if (timer.due > this.now) this.#woken = 0
     this.now = Math.max(this.now, timer.due)
     timer.wake()
     return true

@@ -10,6 +10,7 @@ import {
   UNPLANNED_DRIFTS,
   type Verb,
 } from './verbs.ts'
+import { LEFT, OVERTAKING } from './verbs-overtaking.ts'
 import { COMMITS, UNRESTFUL } from './verbs-rest.ts'
 
 export { prepared } from './verbs.ts'
@@ -23,6 +24,8 @@ export const GROUPS: readonly (readonly [string, readonly Verb[]])[] = [
   ['Another change', OTHERS],
   ['A change of one commit', COMMITS],
   ['A change of a world that is not at rest', UNRESTFUL],
+  ['A command that overtakes another, or a container', OVERTAKING],
+  ['A change of what another one left', LEFT],
 ]
 
 export const EVERY_VERB: readonly Verb[] = GROUPS.flatMap(([, verbs]) => verbs)

@@ -23,6 +23,7 @@ import {
   checkImportable,
   checkInstallable,
   checkUninstallable,
+  isUnlaid,
   notInstalled,
 } from '../pool-checks.ts'
 import { type DaemonPorts, formatsOf } from '../ports.ts'
@@ -68,6 +69,13 @@ export const planInstall = (
     const known = imported ? await planOfKnown(imported, asked.key) : null
     if (known) return known
     checkForeign(name, imported !== undefined, facts)
+    const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
+    if (imported) {
+      const sheet = sheetOf(imported, imported.states)
+      const decision = decidePool(sheet.states, command, asked)
+      await sheet.walker.go(decision.drafts)
+      return await completed(sheet, sheet.walker.ending(decision), users)
+    }
     const at = { name, guid: facts.guid, dataset: dataset ?? name }
     const log = await studied(daemon.ports, at)
     const format = log?.format ?? newest(formatsOf(daemon.ports)).number
@@ -77,13 +85,17 @@ export const planInstall = (
     if (!log) sheet.walker.take([{ stream: 'log', fact: first }], false)
     const before = await sheet.rehearsals.aside(({ zfs }) => ensureEvents(zfs, at.dataset, true))
     begin(daemon.ports, sheet, at, format)
-    if (lifeOf(sheet.states.pool()) !== 'closed') {
-      const command = { type: 'pool.install', pool: name, dataset, repository: DEFAULT_REPOSITORY } as const
+    const isNew = isUnlaid(sheet.states.pool())
+    const refusedOrNull = async (): Promise<Plan | null> => {
       const decision = decidePool(sheet.states, command, asked)
       await sheet.walker.go(decision.drafts)
-      if (decision.is === 'refused') return sheet.walker.ending(decision)
+      return decision.is === 'refused' ? sheet.walker.ending(decision) : null
     }
+    const refusal = isNew ? await refusedOrNull() : null
+    if (refusal) return refusal
     await openUp(daemon.ports, sheet, at, onPaper('the import', 'boot', 'pool import', { name }), false)
+    const refusalAgain = isNew ? null : await refusedOrNull()
+    if (refusalAgain) return refusalAgain
     return await completed(sheet, { ...sheet.walker.plan('done'), before }, users)
   })
 

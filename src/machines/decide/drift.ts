@@ -143,14 +143,17 @@ export function poolAdoption(name: string): Way<null> {
   return /^(image|trash)\//.test(subject) ? yes(null) : no('osctl needs it')
 }
 
+/** Puts back the properties by which an import finds a pool of ours. @pure */
+export function marking({ context }: PoolState): IntentRequest {
+  const scoped = context.dataset === context.pool ? null : context.dataset
+  return { kind: 'pool.mark', args: { active: true, dataset: scoped } }
+}
+
 /** @pure */
 export function poolRepair(pool: PoolState, name: string, { found }: Drift): Way<IntentRequest> {
   const { context } = pool
   const [, subject = '', what] = PARTS.exec(name) ?? []
-  if (what === undefined) {
-    const scoped = context.dataset === context.pool ? null : context.dataset
-    return yes({ kind: 'pool.mark', args: { active: true, dataset: scoped } })
-  }
+  if (what === undefined) return yes(marking(pool))
   const full = `${context.dataset}/${subject}`
   if (what === 'foreign')
     return no(`osctl takes nothing away that it did not make: zfs rename or zfs destroy ${full} does`)

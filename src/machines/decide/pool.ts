@@ -14,6 +14,7 @@ import {
   type Refusal,
   refuse,
 } from './decision.ts'
+import { ACTIVE_PROPERTY, marking } from './drift.ts'
 import { decideWitness } from './witness.ts'
 
 export const DEFAULT_ID_RANGE = {
@@ -69,7 +70,8 @@ const NEED_IMPORTED: readonly PoolCommand['type'][] = [
 export function decidePool(view: DecideView, command: PoolCommand, asked: Asked): Decision {
   const pool = view.pool()
   const { op } = pool.context
-  if (op && command.type !== 'pool.install') {
+  const isGoneOnWith = command.type === 'pool.install' && lifeOf(pool) === 'installing'
+  if (op && !isGoneOnWith) {
     const message = `pool ${pool.context.pool} is held by '${op.command}' (osctl op show ${op.id})`
     return refuse('pool', asked, refusal('E_BUSY', message))
   }
@@ -113,6 +115,7 @@ function install(
   asked: Asked,
 ): Decision {
   if (pool.context.op) return noop('pool', asked, 'the installation goes on where it was')
+  if (lifeOf(pool) === 'active') return accept('pool', asked, markedAgain(pool))
   const facts: Fact[] = []
   if (!pool.context.idRanges[DEFAULT_ID_RANGE.name])
     facts.push({ type: 'IdRangeCreated', ...DEFAULT_ID_RANGE })
@@ -126,6 +129,18 @@ function install(
       refusal('E_POOL_STATE', `pool ${command.pool} is already installed (state: ${lifeOf(pool)})`),
     )
   return accept('pool', asked, [...facts, fact])
+}
+
+/** Installed already, and its mark was taken away by other means: it is put back, as drift is. @pure */
+function markedAgain(pool: PoolState): Fact[] {
+  const drift = ACTIVE_PROPERTY
+  const found = { value: null }
+  const { kind, args } = marking(pool)
+  const facts: Fact[] = [{ type: 'DriftRepairRequested', drift, kind, args: args as never }]
+  const [expected, seen] = [`${drift}=yes`, `${drift}=not set`]
+  return pool.context.drift?.[drift]
+    ? facts
+    : [{ type: 'DriftNoticed', drift, expected, seen, found }, ...facts]
 }
 
 function set(pool: PoolState, wanted: EventData<'PoolConfigSet'>['set'], asked: Asked): Decision {

@@ -133,7 +133,6 @@ export const poolMachine = createMachine({
         closed: {
           on: {
             PoolOpened: reopen,
-            PoolInstallRequested: { target: 'installing', actions: 'name' },
             PoolUninstallRequested: 'uninstalling',
           },
         },
