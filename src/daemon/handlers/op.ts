@@ -3,7 +3,8 @@
 import { stateAnswers } from '../../audit/serve/states.ts'
 import { actorName } from '../../events/types/actor-name.ts'
 import type { Fact } from '../../events/types/events.ts'
-import type { StreamId } from '../../events/types/ids.ts'
+import { ctOfStream, type StreamId } from '../../events/types/ids.ts'
+import type { View } from '../../machines/draft.ts'
 import { streamOfCt } from '../../machines/fold.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Accepted } from '../../rpc/results.ts'
@@ -53,7 +54,10 @@ export function opHandlers(daemon: Daemon): HandlersOf<'op.list' | 'op.show' | '
           await daemon.plan(pool.name, (users) => planOutcome(pool, stream, pending, params.op, fact, users)),
         )
       await daemon.ports.host.fence(pending.intent)
-      await pool.journal.submit(() => ({ drafts: [{ stream, fact }], extra: null }))
+      await pool.journal.submit((view) => {
+        stillDoubtful(view, stream, pending, params.op)
+        return { drafts: [{ stream, fact }], extra: null }
+      })
       return { op: params.op, result: 'done', position: null, warnings: [] }
     },
   }
@@ -72,6 +76,14 @@ function doubtful(daemon: Daemon, op: string): Doubtful {
     }
   }
   throw notFound('E_OP_NOT_FOUND', `no open operation ${op} (osctl op ls shows those that are)`)
+}
+
+/** While the host was asked, somebody else may have settled it. */
+function stillDoubtful(view: View, stream: StreamId, { intent }: PendingIntent, op: string): void {
+  const ctid = ctOfStream(stream)
+  const open = (ctid === undefined ? view.pool() : view.ct(ctid)).context.op?.pending
+  if (open?.intent === intent && open.inDoubt) return
+  throw refused('E_OP_SETTLED', `operation ${op} was settled meanwhile (osctl op show ${op})`)
 }
 
 /** `--as done` needs evidence: what a probe sees now. Without it the admin's word would have to be believed. */
