@@ -9,7 +9,7 @@
  * Source: Linux, Documentation/admin-guide/device-mapper/log-writes.rst; QEMU, block/blklogwrites.c. The superblock's
  * count of entries is written now and then only, so the log is read to its end.
  */
-import { closeSync, copyFileSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs'
+import { closeSync, constants, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 
 const MAGIC = 0x6a736677736872n
 const SECTOR = 512
@@ -85,49 +85,44 @@ export const bytesOf = (log: string): number => statSync(log).size
 export const entriesWithin = (entries: readonly Entry[], bytes: number): number =>
   entries.filter(({ data, length, isDiscard }) => data + (isDiscard ? 0 : length) <= bytes).length
 
-/** Power goes after the first `entries` of the log; of what was not flushed, `kept` chooses what was written. */
-export type Cut = { readonly entries: number; kept(entry: Entry): boolean }
+/** The other way round: the length of the log with these entries. */
+export function bytesUpTo(entries: readonly Entry[], count: number): number {
+  const last = entries[count - 1]
+  return last ? last.data + (last.isDiscard ? 0 : last.length) : 0
+}
 
-/** Makes disks at cuts that come in the order of the log: what is certain is written once, for all of them. */
-export class Replay {
-  readonly #log: number
-  readonly #base: string
-  readonly #fd: number
-  readonly #entries: readonly Entry[]
-  #done = 0
+/** Power goes after the first `entries` of the log; of what was not flushed, `kept` says by place what was written. */
+export type Cut = { readonly entries: number; kept(at: number): boolean }
 
-  /** @param base  a file for the part that is certain; it must not exist */
-  constructor(log: string, entries: readonly Entry[], base: string, diskBytes: number) {
-    this.#log = openSync(log, 'r')
-    this.#entries = entries
-    this.#base = base
-    this.#fd = openSync(base, 'wx+')
-    ftruncateSync(this.#fd, diskBytes)
+/**
+ * Makes the disk of this cut in a file, anew: to a machine that runs with the file as its disk, and does not use it at
+ * the moment, another disk was put in.
+ */
+export function writeDisk(
+  log: string,
+  all: readonly Entry[],
+  { entries, kept }: Cut,
+  path: string,
+  diskBytes: number,
+): void {
+  const within = all.slice(0, entries)
+  const certain = within.findLastIndex(({ isFlush }) => isFlush) + 1
+  const from = openSync(log, 'r')
+  const disk = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+  try {
+    ftruncateSync(disk, 0)
+    ftruncateSync(disk, diskBytes)
+    for (const [at, entry] of within.entries())
+      if (at < certain || entry.isForced || kept(at)) apply(from, disk, entry)
+  } finally {
+    closeSync(from)
+    closeSync(disk)
   }
+}
 
-  /** Writes the disk of this cut to a new file. */
-  disk({ entries, kept }: Cut, path: string): void {
-    const flushed = this.#entries.slice(0, entries).findLastIndex(({ isFlush }) => isFlush) + 1
-    for (; this.#done < flushed; this.#done++) this.#apply(this.#fd, this.#entries[this.#done])
-    copyFileSync(this.#base, path)
-    const fd = openSync(path, 'r+')
-    try {
-      for (const entry of this.#entries.slice(flushed, entries))
-        if (entry.isForced || kept(entry)) this.#apply(fd, entry)
-    } finally {
-      closeSync(fd)
-    }
-  }
-
-  #apply(fd: number, entry: Entry | undefined): void {
-    if (!entry || entry.isFlush || entry.isDiscard) return
-    const data = Buffer.alloc(entry.length)
-    readSync(this.#log, data, 0, entry.length, entry.data)
-    writeSync(fd, data, 0, entry.length, entry.offset)
-  }
-
-  close(): void {
-    closeSync(this.#log)
-    closeSync(this.#fd)
-  }
+function apply(log: number, disk: number, { isFlush, isDiscard, length, data, offset }: Entry): void {
+  if (isFlush || isDiscard) return
+  const bytes = Buffer.alloc(length)
+  readSync(log, bytes, 0, length, data)
+  writeSync(disk, bytes, 0, length, offset)
 }
