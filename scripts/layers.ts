@@ -75,7 +75,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'kill',
-    proves: 'the real log file under kill -9',
+    proves: 'the real log file, and the whole daemon, under kill -9',
     files: 'test/kill/**/*.test.ts',
     prepare: [build],
     budget: 90,
