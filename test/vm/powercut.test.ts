@@ -16,9 +16,9 @@ import { pointsOf } from './powercut/points.ts'
 import { record } from './powercut/recording.ts'
 import { MINUTE } from './scene.ts'
 
-const POINTS = 8
-/** Every so many, containers are started, too. */
-const STARTS_EVERY = 4
+const POINTS = 6
+/** Every so many, `healthcheck` is asked and containers are started, too. */
+const STARTS_EVERY = 3
 const SEED = BigInt(process.env['OSCTL_POWERCUT_SEED'] ?? 1)
 
 const directory = scratch()

@@ -11,7 +11,7 @@ import { parseHead } from '../../../src/rpc/heads.ts'
 import type { VerifyRow } from '../../../src/rpc/proof.ts'
 import type { HealthRow, OpRow } from '../../../src/rpc/results.ts'
 
-/** `head`: one that the log must hold. */
+/** `head`: one that the log must hold. Where containers are started, `healthcheck` is asked before. */
 export type Question = { readonly head: string; readonly startsContainers: boolean }
 
 type Container = { id: string; state: string; autostart: boolean; configured: string }
@@ -23,6 +23,7 @@ export type Seen = {
   /** Below `ct`, then below `staging`, each without its parent. */
   readonly datasets: string[]
   readonly staged: string[]
+  /** What `healthcheck` found, where it was asked. */
   readonly problems: HealthRow[]
   /** Those that were started to see whether they can be, with the state that each was in then. */
   readonly started: Record<string, string>
@@ -88,8 +89,9 @@ async function look({ head, startsContainers }: Question): Promise<Seen> {
     await timed('settle', () => settle(osctld))
     seen = await timed('ask', () => ask(osctld, head))
     if (startsContainers) {
+      const problems = await timed('healthcheck', () => osctld.call('healthcheck', {}))
       const started = await timed('start', () => startSome(osctld, seen.containers))
-      seen = { ...seen, started }
+      seen = { ...seen, problems, started }
     }
   } finally {
     await timed('export', () => osctld.call('pool.export', { name: 'tank', force: true }))
@@ -113,7 +115,7 @@ async function ask(osctld: Client, head: string): Promise<Omit<Seen, 'took'>> {
     containers: await containers(osctld),
     datasets: below('tank/ct'),
     staged: below('tank/staging'),
-    problems: await osctld.call('healthcheck', {}),
+    problems: [],
     started: {},
   }
 }

@@ -4,6 +4,7 @@
  * Its disk is a file; while the pool is exported, the file is written anew as the next point has it, as if somebody had
  * put in another disk. A point that failed may have left its pool imported, so the next one gets a new machine.
  */
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import * as esbuild from 'esbuild'
@@ -42,7 +43,7 @@ export class Looker implements AsyncDisposable {
     this.#disk = createDisk(join(dir, `look-${process.pid}.img`), DISK_GIB)
   }
 
-  /** @param startsContainers  whether to see that containers start, which takes twice as long */
+  /** @param startsContainers  whether to ask `healthcheck` and see that containers start: that takes twice as long */
   async look(point: Point, startsContainers: boolean): Promise<Look> {
     const begin = performance.now()
     let [seen, error]: [Seen | null, string] = [null, '']
@@ -87,6 +88,7 @@ export class Looker implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end()
+    rmSync(this.#disk, { force: true })
   }
 }
 

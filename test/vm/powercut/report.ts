@@ -21,10 +21,11 @@ point of that record leaves what was flushed, and of the later writes any part. 
 pool is imported by another boot of the image, and asked (\`test/vm/powercut/judge.ts\`): does the log verify, and hold
 the last head that was seen before the cut; is every command that was answered done, and there; is the one under way
 there, whole, or not there at all; is nothing in doubt, half made or left in staging, in one pass and without help; do
-containers with autostart run. At some points a new container and all stopped ones are started, too.
+containers with autostart run. At some points \`healthcheck\` is asked, and a new container and all stopped ones are
+started.
 
-To run it again: \`npm run power-cuts -- --points 210 --report\`, on a tree without changes; about ten seconds a point
-under emulation. With \`--dir DIR --minutes M\` in several goes. A few points are part of \`npm test -- vm\`.
+To run it again: \`npm run power-cuts -- --points 210 --report\`, on a tree without changes; ten to fifteen
+seconds a point under emulation. With \`--dir DIR --minutes M\` in several goes. A few points are part of \`npm test -- vm\`.
 `
 
 const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`

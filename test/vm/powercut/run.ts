@@ -25,7 +25,7 @@ import { formatReport, type Run } from './report.ts'
 
 const TOP = join(import.meta.dirname, '..', '..', '..')
 const REPORT = 'docs/power-cuts.md'
-/** Every so many points, containers are started, too. */
+/** Every so many points, `healthcheck` is asked and containers are started, too. */
 const STARTS_EVERY = 7
 /** Points apart of two looks that follow each other. */
 const STRIDE = 11
