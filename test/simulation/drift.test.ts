@@ -172,6 +172,14 @@ describe('Drift:', () => {
     await assertWell(world)
   })
 
+  it('is noticed by the first look after a segment was sealed, too (seed 1300)', async () => {
+    const world = await scene()
+    const pool = world.daemon.pool('tank')
+    await world.until(pool.upkeep.seal())
+    byHand.created(world, 'tank/ct/strange')
+    assert.deepEqual(ids(await scan(world)), ['tank/ct/strange/foreign'])
+  })
+
   it('is noticed at an import, while no daemon ran', async () => {
     const world = await two()
     world.kill()
