@@ -180,6 +180,23 @@ describe('Drift:', () => {
     assert.deepEqual(ids(await scan(world)), ['tank/ct/strange/foreign'])
   })
 
+  it('of a container that has the dataset of another is not adopted: two would own it (seeds 3494, 4705)', async () => {
+    const world = await two()
+    await world.must('ct.stop', { id: 'other' })
+    byHand.renamed(world, 'tank/ct/web', 'tank/ct/old')
+    byHand.renamed(world, 'tank/ct/other', 'tank/ct/web')
+    const found = ids(await scan(world))
+    assert.ok(found.includes('other/renamed'), `${found}`)
+    const { error } = await world.call('drift.adopt', { id: 'web/replaced' })
+    assert.equal(error?.code, 'E_DRIFT_ADOPT')
+    assert.match(error?.message ?? '', /container other/)
+    await world.must('drift.repair', { id: 'other/renamed' })
+    assert.deepEqual(ids(await scan(world)), ['web/renamed'])
+    await world.must('drift.repair', { id: 'web/renamed' })
+    assert.deepEqual(ids(await scan(world)), [])
+    await assertWell(world)
+  })
+
   it('is noticed at an import, while no daemon ran', async () => {
     const world = await two()
     world.kill()

@@ -84,6 +84,8 @@ export function ctAdoption(view: DecideView, ct: CtState, name: string, drift: D
   if (name === 'mountpoint') return no('osctl finds the files of a container by the name of its dataset')
   if (name === 'canmount' && drift.found.value === 'off')
     return no('a container whose dataset cannot be mounted cannot be started')
+  const owner = name === 'replaced' ? ownerOf(view, drift.found.guid) : undefined
+  if (owner) return no(`it is the dataset of container ${owner}, which was renamed: repair that`)
   if (name !== 'renamed') return yes(null)
   const [place, ctid = '', ...more] = (relative(view.pool(), dataset) ?? '').split('/')
   if (place !== 'ct' || more.length > 0 || !CTID_PATTERN.test(ctid))
@@ -92,6 +94,12 @@ export function ctAdoption(view: DecideView, ct: CtState, name: string, drift: D
     )
   if (view.byCtid(ctid)) return no(`container ${ctid} exists`)
   return ct.context.run === null ? yes(null) : no('it runs: osctl ct stop')
+}
+
+function ownerOf(view: DecideView, guid: string | undefined): string | undefined {
+  if (guid === undefined) return undefined
+  for (const { context } of view.cts()) if (context.dataset === guid) return context.identity?.ctid
+  return undefined
 }
 
 /** With which effect is put back what the log says? @pure */
