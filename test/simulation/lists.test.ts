@@ -15,3 +15,11 @@ it('ct.list answers whole rows, or of each the fields that are named', async () 
     { id: 'b', state: 'running', attrs: {} },
   ])
 })
+
+it('event.show tells the hash of an event, which for the last one is the head', async () => {
+  const world = await scene()
+  const [{ head = '' } = {}] = (await world.must('event.verify', {})).result as { head: string }[]
+  const [seq, hash] = head.split(':')
+  const row = (await world.must('event.show', { position: `tank:${seq}` })).result as { hash?: string }
+  assert.equal(row.hash, hash)
+})

@@ -94,5 +94,6 @@ async function show(holder: Holder, position: string): Promise<EventRow> {
   const [row] = await eventRows(pool, pool.log, events)
   if (!row)
     throw notFound('E_EVENT_NOT_FOUND', `no event ${pool.name}:${seq}: it was pruned (osctl event segments)`)
-  return row
+  const place = await pool.log.placeOf(seq)
+  return place === null ? row : { ...row, hash: place.hash }
 }
