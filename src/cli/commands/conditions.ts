@@ -39,15 +39,21 @@ export const limitOption = (max: number, standard: number): OptionSpec => ({
 })
 
 /** What the protocol calls `eventConditions`. */
-export function conditionsOf({ options }: Invocation) {
-  const failed = options.flag('failed')
-  const logins = options.list('actor')
-  return given({
+export function conditionsOf(invocation: Invocation) {
+  const { options } = invocation
+  const span = given({
     since: timeOf(options.text('since'), 'since')?.from,
     until: timeOf(options.text('until'), 'until')?.to,
-    actors: logins?.flatMap(namesOfLogin),
+  })
+  return { ...span, ...timelessOf(invocation) }
+}
+
+/** The same without times, for who means something else by --since. */
+export function timelessOf({ options }: Invocation) {
+  return given({
+    actors: options.list('actor')?.flatMap(namesOfLogin),
     op: options.text('op'),
-    failed: failed || undefined,
+    failed: options.flag('failed') || undefined,
   })
 }
 

@@ -14,7 +14,7 @@ import { given, type Invocation, poolsOf } from '../invocation.ts'
 import { cloudEvent } from '../output/cloud-events.ts'
 import { harmless } from '../output/table.ts'
 import type { CommandSpec } from '../spec.ts'
-import { ACTOR, CT, conditionsOf, FAILED, OP, orUsageError } from './conditions.ts'
+import { ACTOR, CT, FAILED, OP, orUsageError, timelessOf } from './conditions.ts'
 import { FORMAT, STREAM, TYPE } from './event.ts'
 
 const RETRY_MS = 500
@@ -58,8 +58,7 @@ export const monitor: CommandSpec = {
       stream: options.text('stream'),
       types: options.list('type'),
     })
-    const { since: _, ...conditions } = conditionsOf(invocation)
-    const wanted = { ...names, ...conditions, ...poolsOf(invocation) }
+    const wanted = { ...names, ...timelessOf(invocation), ...poolsOf(invocation) }
     const memory: Memory = { seen: {}, states: new Map() }
     let next: Subscribe = { ...wanted, ...beginning(options.text('since')) }
     for (let first = true; ; first = false) {

@@ -416,6 +416,27 @@ test('history asks for what was typed, and says which containers had a name', as
   assert.match(wrong.err, /--since: not a time: 'soon' \(write '10 minutes ago'/)
 })
 
+test('monitor --since takes positions, cursors and times', async () => {
+  const asked: unknown[] = []
+  const handlers = {
+    'event.subscribe': async (params: object) => {
+      asked.push(params)
+      throw new RpcError('enough', { kind: 'refused', code: 'E_BUSY' })
+    },
+  }
+  for (const since of ['tank:7', '7', 'tank:7,dozer:9', '@100'])
+    assert.equal((await run(['monitor', '--since', since, '--failed'], handlers)).status, 1)
+  assert.deepEqual(asked, [
+    { after: ['tank:7'], failed: true },
+    { after: ['7'], failed: true },
+    { after: ['tank:7', 'dozer:9'], failed: true },
+    { since: 100_000, failed: true },
+  ])
+  const wrong = await run(['monitor', '--since', 'tank:x'], handlers)
+  assert.deepEqual([wrong.status, asked.length], [64, 4])
+  assert.match(wrong.err, /--since: not a time: 'tank:x'/)
+})
+
 test('order between pools that rests on the wall clock is told', async () => {
   const rows = [event({ boot: 'x' }), event({ boot: 'y', pool: 'dozer' })]
   assert.match((await run(['event', 'tail'], { 'event.list': async () => rows })).err, /^note: .* wall clock/)
