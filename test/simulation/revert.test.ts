@@ -133,6 +133,7 @@ describe('revert', () => {
       [start, 'E_NO_INVERSE', /CtStartRequested cannot be taken back: osctl ct stop stops it/],
       [`tank:${created}`, 'E_NO_INVERSE', /osctl ct del deletes it/],
       [`tank:${last(world, 'PoolReady').seq}`, 'E_NO_INVERSE', /not a change of configuration/],
+      ['tank:1', 'E_NO_INVERSE', /SegmentOpened cannot be taken back: it is not a change of configuration/],
       ['tank:999999', 'E_EVENT_NOT_FOUND', /the log goes from 1 to/],
       ['moon:1', 'E_POOL_NOT_FOUND', /pool not imported/],
       ['yesterday', 'E_POSITION', /not a change: yesterday/],

@@ -74,7 +74,9 @@ const refusal = (code: string, message: string): Refusal => ({ code, kind: 'refu
 
 /** @pure */
 export function decideRevert(view: DecideView, command: RevertCommand, asked: Asked): Decision {
-  const stream = command.changes[0]?.stream ?? 'pool'
+  const named = command.changes[0]?.stream ?? 'pool'
+  // What the log says of itself is nobody's setting: the pool refuses.
+  const stream = named === 'log' ? 'pool' : named
   const inTheWay = obstacle(view, stream, asked)
   if (inTheWay) return inTheWay
   const foreign = command.changes.filter(({ fact }) => !isRevertible(fact))
