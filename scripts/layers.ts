@@ -79,7 +79,7 @@ export const LAYERS: readonly Layer[] = [
     files: 'test/kill/**/*.test.ts',
     prepare: [build],
     budget: 90,
-    limit: 120,
+    limit: 100,
     concurrency: 1,
   },
   {
@@ -87,7 +87,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'a log damaged at any byte is read as it was, or says what is wrong',
     files: 'test/damage/**/*.test.ts',
     budget: 90,
-    limit: 120,
+    limit: 110,
     concurrency: 2,
   },
   {
@@ -103,7 +103,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'npm ci and npm run build in a Debian 13 that has nodejs and npm alone',
     files: 'test/clean-root/**/*.test.ts',
     budget: 90,
-    limit: 140,
+    limit: 170,
     root: true,
     extra: true,
   },
