@@ -17,13 +17,13 @@
  * Equal input gives equal bytes: times of files are those of the commit, and no path of this machine is in
  * the output. A crash leaves the old dist/ or the new one: it is built beside and renamed.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
 import ts from 'typescript'
+import { compileAhead } from './lib/compile-ahead.mjs'
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const NODE = join(ROOT, `node_modules/node-linux-${process.arch}/bin/node`)
@@ -239,40 +239,6 @@ function writeLicences(root, out, inputs) {
   fs.writeFileSync(join(out, 'LICENSES'), sections.join(`\n${'-'.repeat(72)}\n\n`))
 }
 
-/** What V8 makes of osctl lies here; Node makes a directory in it for each of its versions and each user. */
-const COMPILED = 'compiled'
-const LOADER = `#!/usr/bin/env node
-require('node:module').enableCompileCache({ directory: \`\${__dirname}/${COMPILED}\`, portable: true })
-require('./osctl-main.cjs')
-`
-
-/**
- * Compiling takes a tenth of osctl's time, at each start: it is done once, here, for the Node that the image has and
- * for root. A cache that does not fit (another Node, other bytes) is passed over, and costs that time alone.
- *
- * `--predictable` makes the same bytes each time, at one place: V8 writes the program's path into them.
- */
-function compileAhead(out) {
-  const program = join(out, 'osctl.cjs')
-  const main = join(out, 'osctl-main.cjs')
-  fs.renameSync(program, main)
-  fs.writeFileSync(program, LOADER, { mode: 0o755 })
-  const place = join('/tmp', `osctl-${createHash('sha256').update(fs.readFileSync(main)).digest('hex')}`)
-  try {
-    fs.mkdirSync(place, { mode: 0o700 })
-    for (const file of [program, main]) fs.copyFileSync(file, join(place, basename(file)))
-    execFileSync(NODE, ['--predictable', join(place, 'osctl.cjs'), '--version'], { stdio: 'pipe' })
-    for (const name of fs.readdirSync(join(place, COMPILED)))
-      fs.cpSync(join(place, COMPILED, name), join(out, COMPILED, name.replace(/-\d+$/, '-0')), {
-        recursive: true,
-      })
-  } catch (error) {
-    process.stderr.write(`build: warning: osctl is not compiled ahead: ${error.message}\n`)
-  } finally {
-    fs.rmSync(place, { recursive: true, force: true })
-  }
-}
-
 /** A CLI that cannot say them yet is no error. */
 function writeCompletion(out) {
   const names = { bash: 'osctl.bash', zsh: '_osctl', fish: 'osctl.fish' }
@@ -337,7 +303,7 @@ export async function build({ root = ROOT, out = join(root, 'dist'), entries }) 
     copyLaunchers(root, fresh)
     writeLicences(root, fresh, inputs)
     if ('osctl' in entries) {
-      compileAhead(fresh)
+      compileAhead(fresh, NODE)
       writeCompletion(fresh)
     }
     normalise(fresh, who.seconds)

@@ -1,7 +1,8 @@
 /** scripts/build.mjs makes bundles that run where there is nothing but them. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import {
   cpSync,
   existsSync,
@@ -138,6 +139,21 @@ test('osctl is compiled ahead: the same bytes at every place, and Node takes the
   })
   assert.match(stdout, /^done$/m)
   if (process.getuid?.() === 0) assert.match(stdout + stderr, /osctl-main\.cjs was accepted/)
+})
+
+test('two builds of the same bytes wait for each other, and both are compiled', async () => {
+  const tree = treeOf({ 'bin/trial.ts': "console.log('built twice')" })
+  const dist = join(tree, 'dist')
+  await build({ root: tree, entries: { osctl: 'bin/trial.ts' } })
+  const main = readFileSync(join(dist, 'osctl-main.cjs'))
+  const place = join('/tmp', `osctl-${createHash('sha256').update(main).digest('hex')}`)
+  mkdirSync(place)
+  const other = spawn('sh', ['-c', `sleep 0.5; touch '${tree}/done'; rmdir '${place}'`], { stdio: 'ignore' })
+  await build({ root: tree, entries: { osctl: 'bin/trial.ts' } })
+  assert.ok(existsSync(join(tree, 'done')), 'the other one had its place until it was done')
+  assert.equal(globSync('compiled/*/*', { cwd: dist }).length, 1)
+  if (other.exitCode === null) await once(other, 'exit')
+  assert.equal(other.exitCode, 0)
 })
 
 test('a URL of a file that dist/ does not have stops the build, and leaves no half of one', async () => {
