@@ -162,8 +162,8 @@ export class DriftScan {
     const pool = this.#pool
     if (pool.journal.unavailable !== null) return
     for (const ct of pool.containers()) await pool.lookForNews(ct)
-    // The first decision after a seal lays the states anew: what is compared are those that it will find.
-    await pool.journal.submit(() => ({ drafts: [], extra: null }))
+    // A seal lays the states anew: what is compared are those that the next decision will find.
+    await pool.journal.caughtUp()
     const { cts, pool: found, before } = await this.look()
     for (const [ct, findings] of cts) await this.#record(ct, findings)
     await pool.journal.submit((view) => {

@@ -193,13 +193,20 @@ export class Journal {
   ): Promise<{ committed: Committed | null; extra: X }> {
     while (this.#held !== null) await this.#held
     while (this.#poisoned) await this.#recover()
-    const { unavailable } = this
-    if (unavailable !== null) throw new Unavailable(unavailable)
+    if (this.unavailable !== null) throw new Unavailable(this.unavailable)
     const { drafts, extra } = propose(this.#speculative)
     if (drafts.length === 0) return { committed: null, extra }
     const advanced = advance(this.#speculative, drafts, this.#mint)
     this.format.refuseNewer(advanced.events)
     return { committed: await this.#append(advanced), extra }
+  }
+
+  /**
+   * Waits until decisions stand on what the log has: a seal is over, and a commit that failed is looked up.
+   * @throws Unavailable
+   */
+  async caughtUp(): Promise<void> {
+    await this.submit(() => ({ drafts: [], extra: null }))
   }
 
   /** Appends facts of the log itself, which have no machine. */

@@ -107,7 +107,7 @@ async function sealed(pool: Pool, asked: Asked, to: Parameters<Pool['journal']['
       return await journal.seal(() => ports.clock.sleep(PATIENCE_MS), to)
     } catch (error) {
       const code = error instanceof LogError ? error.code : null
-      if (code === 'E_LOG_UNKNOWN') return void (await journal.submit(() => ({ drafts: [], extra: null })))
+      if (code === 'E_LOG_UNKNOWN') return await journal.caughtUp()
       if (code !== 'E_LOG_CONFLICT') throw error
       if (attempt === ATTEMPTS)
         throw new CallError(
@@ -115,7 +115,7 @@ async function sealed(pool: Pool, asked: Asked, to: Parameters<Pool['journal']['
           'E_BUSY',
           `pool ${pool.name} is too busy, ask again: ${asked.command}`,
         )
-      await journal.submit(() => ({ drafts: [], extra: null }))
+      await journal.caughtUp()
     }
   }
 }
