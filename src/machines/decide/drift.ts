@@ -7,7 +7,7 @@ import { CTID_PATTERN, ctIdOfStream, type StreamId } from '../../events/types/id
 import type { IntentRequest } from '../../events/types/intents.ts'
 import type { CtState } from '../container/machine.ts'
 import { type Drift, isOfDataset } from '../drift.ts'
-import { lifeOf } from '../life.ts'
+import { exists, lifeOf } from '../life.ts'
 import type { PoolState } from '../pool/machine.ts'
 import {
   type Asked,
@@ -98,7 +98,7 @@ export function ctAdoption(view: DecideView, ct: CtState, name: string, drift: D
 
 function ownerOf(view: DecideView, guid: string | undefined): string | undefined {
   if (guid === undefined) return undefined
-  for (const { context } of view.cts()) if (context.dataset === guid) return context.identity?.ctid
+  for (const ct of view.cts()) if (exists(ct) && ct.context.dataset === guid) return ct.context.identity?.ctid
   return undefined
 }
 
