@@ -53,14 +53,14 @@ export const LAYERS: readonly Layer[] = [
     proves: 'the daemon on a simulated host, killed and lied to at every boundary',
     files: 'test/simulation/**/*.test.ts',
     budget: 180,
-    limit: 280,
+    limit: 250,
   },
   {
     name: 'seeds',
     proves: '10,000 random lives of a host, each of 50 commands or more and at least one crash',
     checks: [node('10,000 lives', 'test/simulation/run.ts', '--seeds', '10000', '--seed', '1')],
-    budget: 240,
-    limit: 300,
+    budget: 200,
+    limit: 260,
     extra: true,
   },
   {
@@ -114,7 +114,7 @@ export const LAYERS: readonly Layer[] = [
     first: ['hostile', 'powercut', 'trouble', 'upgrade'].map((name) => `test/vm/${name}.test.ts`),
     prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
     budget: 2000,
-    limit: 2120,
+    limit: 2190,
     root: true,
     // Each machine keeps one core busy.
     concurrency: 2,

@@ -3,7 +3,8 @@
  *
  * Two hosts stand behind it. `linux/` does it for real: ZFS, LXC and files through execa, every process of
  * an effect in a cgroup of its own so that recovery can fence it. `simulated/` is a model of the same
- * machine in memory, honest about what ZFS and LXC refuse, used by the crash tests and as a sandbox.
+ * machine in memory, honest about what ZFS and LXC refuse, used by the crash tests and as a sandbox. Equal scripts are
+ * played on both (test/conformance), and end alike, call by call.
  * Kinds of effects (`kinds/`) are written once, on this port.
  *
  * Datasets are full names here (`tank/ct/web`); the effect kinds add `<ds>` in front of an event's name.
@@ -62,7 +63,7 @@ export type Fence = {
 export interface ZfsPort {
   /** One dataset or snapshot, null when absent. Never throws for absence. */
   get(name: string): Promise<Dataset | null>
-  /** Direct and indirect children (file systems only), one call. */
+  /** Direct and indirect children (file systems only) with those properties that are LISTED (datasets.ts), one call. */
   list(below: string): Promise<Dataset[]>
   create(
     name: string,
@@ -74,7 +75,7 @@ export interface ZfsPort {
   snapshot(name: string, fence: Fence, properties?: Readonly<Record<string, string>>): Promise<void>
   /** Snapshots of this very dataset, oldest first, with the properties that were set on them. Empty when absent. */
   snapshots(dataset: string): Promise<Dataset[]>
-  /** `zfs rename`, one sync task. E_EXISTS when the target is there. */
+  /** `zfs rename`, one sync task; unmounts first, also when it is refused. E_EXISTS when the target is there. */
   rename(from: string, to: string, fence: Fence): Promise<void>
   /**
    * Destroys a dataset or snapshot recursively, in one txg, only if what has that name has this guid
@@ -84,13 +85,16 @@ export interface ZfsPort {
   destroy(name: string, guid: string, fence: Fence): Promise<void>
   /** Mounts this dataset alone, not its children; success when mounted. */
   mount(name: string): Promise<void>
-  /** Unmounts the dataset and its children; success when not mounted. E_BUSY (transient) unless `lazy` detaches. */
+  /**
+   * Unmounts the dataset's children and then itself; success when not mounted or absent. E_BUSY (transient) unless
+   * `lazy` detaches, with those that came before unmounted. A container that runs on it does not mind.
+   */
   unmount(name: string, options?: { lazy: boolean }): Promise<void>
   /** Sets properties, in one command; null goes back to the inherited value. */
   set(name: string, properties: Record<string, string | null>, fence?: Fence): Promise<void>
   /**
    * Makes directories in a mounted dataset, owner root:root, and sets their modes: path relative to the mount
-   * point (`.` is the mount point itself) → mode. Follows no symlink. E_FAILED when it is not mounted.
+   * point (`.` is the mount point itself) → mode. Follows no symlink: E_REFUSED. E_FAILED when it is not mounted.
    */
   directories(name: string, modes: Readonly<Record<string, number>>, fence: Fence): Promise<void>
   /** zpools that carry our mark, imported in ZFS: name, guid, health, `<ds>`, mounted. */

@@ -1,6 +1,8 @@
 /** What an admin does to a machine without osctl: with `zfs`, `lxc-start` and `lxc-stop`. */
 import { type Sight, sighted } from '../../src/audit/drift.ts'
 import type { SimulatedMachine } from '../../src/effects/simulated/machine.ts'
+import * as mounts from '../../src/effects/simulated/mounts.ts'
+import { setProperties } from '../../src/effects/simulated/properties.ts'
 import { containerKey, type MachineState } from '../../src/effects/simulated/state.ts'
 import * as storage from '../../src/effects/simulated/storage.ts'
 import type { World } from './world.ts'
@@ -8,7 +10,6 @@ import type { World } from './world.ts'
 /** As `zfs rename`, which unmounts what nobody uses. @throws HostError */
 export function renamed(world: World, from: string, to: string): void {
   const { state } = world.machine
-  storage.unmountDataset(state, from, false)
   storage.renameDataset(state, from, to)
   world.tell(`zfs rename ${from} ${to}`)
 }
@@ -16,14 +17,15 @@ export function renamed(world: World, from: string, to: string): void {
 /** As `zfs destroy -r`. @throws HostError */
 export function destroyed(world: World, name: string): void {
   const { state } = world.machine
-  storage.unmountDataset(state, name, false)
+  mounts.unmountDataset(state, name, false)
   storage.destroyDataset(state, name, storage.requireDataset(state, name).guid)
   world.tell(`zfs destroy -r ${name}`)
 }
 
-/** As `zfs set` and `zfs inherit`. @throws HostError */
+/** As `zfs set` and `zfs inherit`, or `none` for what cannot be inherited. @throws HostError */
 export function set(world: World, name: string, property: string, value: string | null): void {
-  storage.setProperties(world.machine.state, name, { [property]: value })
+  const isQuota = /quota|reservation/.test(property)
+  setProperties(world.machine.state, name, { [property]: isQuota ? (value ?? 'none') : value })
   world.tell(`zfs set ${property}=${value ?? ''} ${name}`)
 }
 
@@ -56,7 +58,7 @@ export function sightOf(state: MachineState): Sight {
   const datasets = Object.values(state.datasets).map(({ name, guid, properties }) => {
     const own = (property: string): string | null => {
       const value = properties[property]
-      if (property === 'mountpoint') return value ?? storage.mountpointOf(name)
+      if (property === 'mountpoint') return mounts.mountpointOf(state, name)
       return value === undefined || value === 'none' || (property === 'canmount' && value === 'on')
         ? null
         : value

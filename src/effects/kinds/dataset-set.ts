@@ -39,13 +39,18 @@ function isSet({ set }: Args, seen: Dataset): boolean {
   })
 }
 
-/** Quotas and reservations cannot be inherited: they are set to none. @source zfs-inherit(8) */
+/** Cannot be inherited, and is set to what it is without being set. @source zfs-inherit(8), OpenZFS 2.3 */
+const INSTEAD: Readonly<Record<string, string>> = {
+  quota: 'none',
+  refquota: 'none',
+  reservation: 'none',
+  refreservation: 'none',
+  canmount: 'on',
+}
+
 const commanded = (set: Args['set']): Record<string, string | null> =>
   Object.fromEntries(
-    Object.entries(set).map(([property, value]) => [
-      property,
-      value === null && /quota|reservation/.test(property) ? 'none' : value,
-    ]),
+    Object.entries(set).map(([property, value]) => [property, value ?? INSTEAD[property] ?? null]),
   )
 
 const named = (args: Args, context: EffectContext): string =>

@@ -5,42 +5,14 @@
  * never concluded from an exit status, since `zfs create` can succeed and leave a dataset unmounted
  * (openzfs/zfs#3809); we therefore create with `-u` and mount as a step of its own.
  */
+import { checkedName, LISTED } from '../datasets.ts'
 import { type Dataset, type Fence, HostError, type PoolFacts, type ZfsPort } from '../host.ts'
 import { mountedAt, type System } from './system.ts'
 import { DESTROY_PROGRAM, guidArgument, parseDestroyAnswer } from './zfs-destroy.ts'
 import { type Mount, parseZfsGet } from './zfs-parse.ts'
 import { markedPools, poolFacts } from './zfs-pool.ts'
 
-const TRASH_PROPERTIES = [
-  'org.vpsadminos.osctl.trash-bin:original_name',
-  'org.vpsadminos.osctl.trash-bin:trashed_at',
-]
-const STAMPS = ['org.vpsadminos.osctl:intent', 'org.vpsadminos.osctl:unpacked']
-const LISTED = [
-  'guid',
-  'createtxg',
-  'mounted',
-  'mountpoint',
-  'origin',
-  'canmount',
-  'readonly',
-  'quota',
-  'refquota',
-  'reservation',
-  'refreservation',
-  'used',
-  ...TRASH_PROPERTIES,
-  ...STAMPS,
-]
-
-/** A name that zfs(8) accepts and that cannot be taken for an option. */
-const NAME = /^[A-Za-z][A-Za-z0-9_.:-]*(\/[A-Za-z0-9_][A-Za-z0-9_.:-]*)*(@[A-Za-z0-9_][A-Za-z0-9_.:-]*)?$/
-
-function checked(name: string): string {
-  if (!NAME.test(name))
-    throw new HostError('E_FAILED', 'permanent', `not a dataset name: ${JSON.stringify(name)}`)
-  return name
-}
+const ASKED = ['guid', 'createtxg', 'mounted', 'mountpoint', 'origin', ...LISTED].join(',')
 
 const assignments = (properties: Readonly<Record<string, string>>): string[] =>
   Object.entries(properties).flatMap(([name, value]) => ['-o', `${name}=${value}`])
@@ -49,7 +21,7 @@ const isAbsent = (error: unknown): boolean => error instanceof HostError && erro
 
 async function get(system: System, name: string): Promise<Dataset | null> {
   try {
-    const { stdout } = await system.query({ argv: ['zfs', 'get', '-jp', 'all', checked(name)] })
+    const { stdout } = await system.query({ argv: ['zfs', 'get', '-jp', 'all', checkedName(name)] })
     return parseZfsGet(stdout)[0] ?? null
   } catch (error) {
     if (isAbsent(error)) return null
@@ -60,7 +32,7 @@ async function get(system: System, name: string): Promise<Dataset | null> {
 /** The dataset and all file systems below it, parents first. */
 async function tree(system: System, name: string): Promise<Dataset[]> {
   try {
-    const argv = ['zfs', 'get', '-jp', '-r', '-t', 'filesystem', LISTED.join(','), checked(name)] as const
+    const argv = ['zfs', 'get', '-jp', '-r', '-t', 'filesystem', ASKED, checkedName(name)] as const
     return parseZfsGet((await system.query({ argv: [...argv] })).stdout)
   } catch (error) {
     if (isAbsent(error)) return []
@@ -71,7 +43,7 @@ async function tree(system: System, name: string): Promise<Dataset[]> {
 /** Snapshots of one dataset, in the order in which they were made, with their own user properties. */
 async function snapshotsOf(system: System, name: string): Promise<Dataset[]> {
   try {
-    const argv = ['zfs', 'get', '-jp', '-d', '1', '-t', 'snapshot', 'all', checked(name)] as const
+    const argv = ['zfs', 'get', '-jp', '-d', '1', '-t', 'snapshot', 'all', checkedName(name)] as const
     const found = parseZfsGet((await system.query({ argv: [...argv] })).stdout)
     return found.sort((a, b) => Number(a.createtxg) - Number(b.createtxg))
   } catch (error) {
@@ -125,7 +97,7 @@ async function unmount(system: System, name: string, lazy: boolean): Promise<voi
 }
 
 async function destroy(system: System, name: string, guid: string, fence: Fence): Promise<void> {
-  const pool = checked(name).split(/[/@]/)[0] ?? ''
+  const pool = checkedName(name).split(/[/@]/)[0] ?? ''
   if (!name.includes('@')) {
     const busy = (await system.mounts()).find(
       (m) => m.type === 'zfs' && (m.source === name || m.source.startsWith(`${name}/`)),
@@ -165,10 +137,11 @@ export async function destroySnapshots(system: System, name: string, fence: Fenc
     '-r',
     '-t',
     'snapshot',
-    checked(name),
+    checkedName(name),
   ]
   const snapshots = (await system.query({ argv })).stdout.split('\n').filter((line) => line !== '')
-  for (const snapshot of snapshots) await system.run({ argv: ['zfs', 'destroy', checked(snapshot)] }, fence)
+  for (const snapshot of snapshots)
+    await system.run({ argv: ['zfs', 'destroy', checkedName(snapshot)] }, fence)
 }
 
 async function setProperties(
@@ -177,9 +150,9 @@ async function setProperties(
 ): Promise<string[][]> {
   const given = Object.entries(wanted).filter(([, value]) => value !== null)
   const inherited = Object.entries(wanted).filter(([, value]) => value === null)
-  const commands = inherited.map(([property]) => ['inherit', property, checked(name)])
+  const commands = inherited.map(([property]) => ['inherit', property, checkedName(name)])
   if (given.length > 0)
-    commands.unshift(['set', ...given.map(([key, value]) => `${key}=${value}`), checked(name)])
+    commands.unshift(['set', ...given.map(([key, value]) => `${key}=${value}`), checkedName(name)])
   return commands
 }
 
@@ -188,7 +161,7 @@ export function linuxZfs(system: System): ZfsPort {
     system.run({ argv: ['zfs', ...args] }, fence)
   const mount = async (name: string): Promise<void> => {
     // What is mounted needs no process to be found so.
-    if ((await mountedAt(system, checked(name))) !== null) return
+    if ((await mountedAt(system, checkedName(name))) !== null) return
     const found = await get(system, name)
     if (!found) throw new HostError('E_NOT_FOUND', 'permanent', `${name} does not exist`)
     await mountOne(system, found)
@@ -197,24 +170,24 @@ export function linuxZfs(system: System): ZfsPort {
     get: (name) => get(system, name),
     list: async (below) => (await tree(system, below)).filter((dataset) => dataset.name !== below),
     async create(name, options, fence) {
-      await zfs(['create', '-u', ...assignments(options.properties), checked(name)], fence)
+      await zfs(['create', '-u', ...assignments(options.properties), checkedName(name)], fence)
       if (options.mount) await mount(name)
     },
     async clone(snapshot, name, properties, fence) {
       // `zfs clone` has no -u (2.3): it mounts unless canmount=noauto is among the properties.
-      await zfs(['clone', ...assignments(properties), checked(snapshot), checked(name)], fence)
+      await zfs(['clone', ...assignments(properties), checkedName(snapshot), checkedName(name)], fence)
     },
     async snapshot(name, fence, properties = {}) {
-      await zfs(['snapshot', ...assignments(properties), checked(name)], fence)
+      await zfs(['snapshot', ...assignments(properties), checkedName(name)], fence)
     },
     snapshots: (name) => snapshotsOf(system, name),
     async rename(from, to, fence) {
-      await unmount(system, checked(from), false)
-      await zfs(['rename', '-u', checked(from), checked(to)], fence)
+      await unmount(system, checkedName(from), false)
+      await zfs(['rename', '-u', checkedName(from), checkedName(to)], fence)
     },
     destroy: (name, guid, fence) => destroy(system, name, guid, fence),
     mount,
-    unmount: (name, options) => unmount(system, checked(name), options?.lazy ?? false),
+    unmount: (name, options) => unmount(system, checkedName(name), options?.lazy ?? false),
     async set(name, properties, fence) {
       for (const args of await setProperties(name, properties)) {
         if (fence) await zfs(args, fence)
@@ -222,11 +195,11 @@ export function linuxZfs(system: System): ZfsPort {
       }
     },
     async directories(name, modes) {
-      const top = await mountedAt(system, checked(name))
+      const top = await mountedAt(system, checkedName(name))
       if (top === null) throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
       await system.directoriesIn(top, modes)
     },
     markedPools,
-    pool: async (name): Promise<PoolFacts | null> => poolFacts(checked(name)),
+    pool: async (name): Promise<PoolFacts | null> => poolFacts(checkedName(name)),
   }
 }

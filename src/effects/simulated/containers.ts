@@ -82,6 +82,12 @@ export function beginStart(machine: World, spec: ContainerSpec, run: string): vo
   }
 }
 
+/** The hooks count the inits of one run name, over its ends. */
+function initsSoFar(state: MachineState, ref: ContainerRef, run: string): number {
+  const last = state.spool[containerKey(ref)]
+  return last?.run === run ? last.inits : 0
+}
+
 /**
  * Its init runs.
  * @returns that of a start before, if this is a repeat
@@ -93,12 +99,15 @@ export function completeStart(machine: World, spec: ContainerSpec, run: string):
   if (ct?.run !== run) throw failed(`lxc-start: ${spec.ctid}: The container failed to start`)
   if (ct.evidence) return ct.evidence
   if (!hasProgram(state.datasets[spec.dataset]?.files ?? {}, `private/${initOf(spec)}`)) {
+    // The hook `start-host` was called by then; `post-stop` may come too late.
+    ct.inits = initsSoFar(state, spec, run) + 1
+    report(machine, ct, 'started')
     delete state.containers[containerKey(spec)]
     throw failed(`lxc-start: ${spec.ctid}: Failed to exec "/${initOf(spec)}": No such file or directory`)
   }
   const evidence = newInit(machine)
   ct.state = 'running'
-  ct.inits = 1
+  ct.inits = initsSoFar(state, spec, run) + 1
   ct.evidence = evidence
   report(machine, ct, 'started')
   return evidence

@@ -3,14 +3,14 @@
  * front of it, else to the volatile root. Files of an unmounted dataset cannot be seen, as on a real host.
  */
 import { createHash } from 'node:crypto'
+import { mountpointOf } from './mounts.ts'
 import { type Archive, archiveSchema, type MachineState } from './state.ts'
-import { mountpointOf } from './storage.ts'
 
 /** The tree that holds `path`, and the path in it. */
 function locate(state: MachineState, path: string): { files: Record<string, string>; at: string } {
   let best: { files: Record<string, string>; at: string; length: number } | null = null
   for (const dataset of Object.values(state.datasets)) {
-    const prefix = `${mountpointOf(dataset.name)}/`
+    const prefix = `${mountpointOf(state, dataset.name)}/`
     if (!dataset.mounted || !path.startsWith(prefix) || prefix.length <= (best?.length ?? 0)) continue
     best = { files: dataset.files, at: path.slice(prefix.length), length: prefix.length }
   }

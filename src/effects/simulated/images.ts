@@ -111,8 +111,7 @@ function fill(state: MachineState, name: string, entries: readonly (readonly [st
 export function beginUnpack(state: MachineState, file: string, name: string): void {
   const archive = readArchive(state, file)
   if (archive.format !== 'tar') throw bad(file, 'not an image of format tar')
-  if (!requireDataset(state, name).mounted)
-    throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
+  if (!state.datasets[name]?.mounted) throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
   const entries = Object.entries(archive.rootfs)
   fill(state, name, entries.slice(0, Math.ceil(entries.length / 2)))
 }

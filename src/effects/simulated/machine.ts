@@ -2,8 +2,9 @@
  * A simulated machine: one computer in memory, which outlives every daemon that runs on it.
  *
  * Why: the crash tests need a host that can be cut off at any boundary, lie, and be looked at afterwards;
- * and a newcomer needs one to try the system on. It is honest about what ZFS and LXC refuse (`storage.ts`,
- * `containers.ts`) and knows no real time and no randomness: equal calls give equal machines.
+ * and a newcomer needs one to try the system on. It is honest about what ZFS and LXC do and refuse (`storage.ts`,
+ * `mounts.ts`, `properties.ts`, `containers.ts`; what the real ones did stands in test/conformance/real.txt) and knows
+ * no real time and no randomness: equal calls give equal machines.
  *
  * Two things come and go on it: *hosts* (a daemon's view, `host.ts`), and *helpers*, the processes that a
  * daemon started. When a daemon dies its helpers live on: they may still apply their work, until somebody
@@ -15,6 +16,7 @@
 import { type HookReport, HostError, type Pressure } from '../host.ts'
 import { abandonStart, abandonStop, containerExits, type ExitKind } from './containers.ts'
 import { encodeArchive, readPath, writePath } from './filesystem.ts'
+import { mountDataset } from './mounts.ts'
 import {
   type Archive,
   containerKey,
@@ -24,8 +26,8 @@ import {
   type SimulatedContainer,
   type SimulatedZpool,
 } from './state.ts'
-import { addZpool, requireDataset } from './storage.ts'
-import { requireZpool } from './zpools.ts'
+import { addZpool, lookUp, requireDataset } from './storage.ts'
+import { notFound, requireZpool, usedBytes } from './zpools.ts'
 
 /** A process of an effect that has begun and not ended. */
 export type Helper = {
@@ -102,10 +104,16 @@ export class SimulatedMachine {
     this.changed()
   }
 
-  /** What the live system's pool service does: imports, hence mounts what may be mounted. */
+  /** What the live system's pool service does: imports, hence mounts what may be mounted and can be. */
   boot(): void {
-    for (const dataset of Object.values(this.state.datasets)) {
-      if ((dataset.properties['canmount'] ?? 'on') === 'on') dataset.mounted = true
+    const { datasets } = this.state
+    for (const name of Object.keys(datasets).sort()) {
+      if ((datasets[name]?.properties['canmount'] ?? 'on') !== 'on') continue
+      try {
+        mountDataset(this.state, name)
+      } catch (error) {
+        if (!(error instanceof HostError)) throw error
+      }
     }
     this.changed()
   }
@@ -158,6 +166,19 @@ export class SimulatedMachine {
   /** Something uses the dataset's mount (or no longer). @throws E_NOT_FOUND */
   hold(name: string, held = true): void {
     requireDataset(this.state, name).held = held
+  }
+
+  /** `zfs hold` and `zfs release` @throws E_NOT_FOUND */
+  holdSnapshot(name: string, held: boolean): void {
+    const seen = lookUp(this.state, name)
+    if (!seen?.isSnapshot) throw notFound('hold', name)
+    seen.snapshot.held = held
+  }
+
+  /** Somebody's files take all the room that a zpool has. @throws E_NOT_FOUND */
+  fill(name: string): void {
+    const root = requireDataset(this.state, name)
+    root.bytes += Math.max(0, requireZpool(this.state, name).sizeBytes - usedBytes(this.state, name))
   }
 
   putFile(path: string, content: string | Archive): void {

@@ -5,8 +5,9 @@
 import { type ContainerSpec, HostError, type MaterialisePort } from '../host.ts'
 import type { Calls } from './calls.ts'
 import { configPath } from './containers.ts'
+import { mountDataset, subtree } from './mounts.ts'
 import { containerKey, type MachineState } from './state.ts'
-import { mountDataset, mountpointOf, requireDataset, subtree } from './storage.ts'
+import { requireDataset } from './storage.ts'
 
 const poolPath = (pool: string): string => `/run/osctl/pools/${pool}`
 
@@ -14,7 +15,7 @@ function lxcConfig(spec: ContainerSpec, run: string): string {
   return [
     `# run = ${run}`,
     `lxc.uts.name = ${spec.hostname}`,
-    `lxc.rootfs.path = dir:${mountpointOf(spec.dataset)}/private`,
+    `lxc.rootfs.path = dir:/${spec.dataset}/private`,
     'lxc.rootfs.options = idmap=container',
     `lxc.idmap = u 0 ${spec.map.first} ${spec.map.count}`,
     `lxc.idmap = g 0 ${spec.map.first} ${spec.map.count}`,
@@ -29,7 +30,7 @@ function materialiseContainer(state: MachineState, spec: ContainerSpec, run: str
   if (pool === undefined)
     throw new HostError('E_FAILED', 'permanent', `pool ${spec.pool} is not materialised`)
   mountDataset(state, spec.dataset)
-  for (const dataset of subtree(state, spec.dataset)) dataset.mounted = true
+  for (const { name } of subtree(state, spec.dataset)) mountDataset(state, name)
   const root = requireDataset(state, spec.dataset)
   if (root.modes['private'] === undefined) {
     throw new HostError('E_FAILED', 'permanent', `${spec.dataset} has no directory private`)
@@ -73,6 +74,8 @@ export function simulatedMaterialise(state: MachineState, calls: Calls): Materia
     container: (spec, run) => change('container', spec.ctid, () => materialiseContainer(state, spec, run)),
     forgetContainer: (ref) =>
       change('forgetContainer', ref.ctid, () => {
+        if (state.containers[containerKey(ref)])
+          throw new HostError('E_BUSY', 'transient', `${ref.ctid} has processes still`)
         delete state.derived[configPath(ref)]
         delete state.spool[containerKey(ref)]
       }),

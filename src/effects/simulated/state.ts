@@ -16,6 +16,8 @@ const snapshotSchema = z.object({
   files: tree,
   /** Set on the snapshot itself. */
   properties: tree.default({}),
+  /** `zfs hold` */
+  held: z.boolean().default(false),
 })
 
 const datasetSchema = z.object({
@@ -25,6 +27,8 @@ const datasetSchema = z.object({
   /** Full name of the snapshot that this is a clone of. */
   origin: z.string().nullable(),
   mounted: z.boolean(),
+  /** The directory that it is mounted on is there. */
+  directory: z.boolean().default(true),
   /** Local properties, user properties and native ones alike. */
   properties: z.record(z.string(), z.string()),
   files: tree,

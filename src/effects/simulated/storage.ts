@@ -5,18 +5,14 @@
  * that a refusal changes nothing. `zfs create -o` and `zfs clone -o` are two tasks: the dataset, then its
  * properties (openzfs module/zfs/zfs_ioctl.c), hence two functions, and a crash can fall between them.
  */
+import { checkedName } from '../datasets.ts'
 import { HostError } from '../host.ts'
+import { isInUse, mountDataset, subtree, unmountDataset } from './mounts.ts'
+import { checkProperties, setProperties } from './properties.ts'
 import { type MachineState, nextGuid, type SimulatedDataset } from './state.ts'
 import { changePool, DATASET_BYTES, isWithin, notFound, zpoolOf } from './zpools.ts'
 
-export const mountpointOf = (name: string): string => `/${name}`
 const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')))
-
-/** The dataset and all below it, parents before children. */
-export const subtree = (state: MachineState, above: string): SimulatedDataset[] =>
-  Object.values(state.datasets)
-    .filter((dataset) => isWithin(dataset.name, above))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
 
 /** @throws E_NOT_FOUND (permanent) */
 export function requireDataset(state: MachineState, name: string, what = 'open'): SimulatedDataset {
@@ -35,10 +31,15 @@ function assertNew(state: MachineState, name: string, what: string, subject = na
   }
 }
 
-/** @throws E_REFUSED (permanent) for a zpool's root dataset */
-function assertNoPool(state: MachineState, name: string, cannot: string): void {
+/** @throws that (permanent) for a zpool's root dataset */
+function assertNoPool(
+  state: MachineState,
+  name: string,
+  cannot: string,
+  code: 'E_FAILED' | 'E_REFUSED',
+): void {
   if (!state.zpools[name]) return
-  throw new HostError('E_REFUSED', 'permanent', `${cannot}: operation does not apply to pools`)
+  throw new HostError(code, 'permanent', `${cannot}: operation does not apply to pools`)
 }
 
 export function addDataset(
@@ -53,6 +54,7 @@ export function addDataset(
     createtxg: txg,
     origin: null,
     mounted: false,
+    directory: false,
     properties: { ...properties },
     files: {},
     modes: {},
@@ -64,8 +66,13 @@ export function addDataset(
   return dataset
 }
 
-/** First half of `zfs create` @throws E_EXISTS, E_NOT_FOUND, E_NO_SPACE, E_READ_ONLY (permanent) */
-export function createDataset(state: MachineState, name: string): void {
+/** First half of `zfs create` @throws E_EXISTS, E_NOT_FOUND, E_NO_SPACE, E_READ_ONLY, E_FAILED (permanent) */
+export function createDataset(
+  state: MachineState,
+  name: string,
+  properties: Readonly<Record<string, string>> = {},
+): void {
+  checkProperties(checkedName(name), properties)
   assertNew(state, name, 'create')
   addDataset(state, name, {}, changePool(state, name, 'create', DATASET_BYTES))
 }
@@ -81,7 +88,13 @@ export function completeDataset(
 }
 
 /** First half of `zfs clone` @throws as createDataset, and E_FAILED (permanent) across pools */
-export function cloneDataset(state: MachineState, snapshot: string, name: string): void {
+export function cloneDataset(
+  state: MachineState,
+  snapshot: string,
+  name: string,
+  properties: Readonly<Record<string, string>>,
+): void {
+  checkProperties(checkedName(name), properties)
   const [source = '', short = ''] = snapshot.split('@')
   const origin = state.datasets[source]?.snapshots[short]
   if (!origin) throw notFound('open', snapshot)
@@ -102,37 +115,31 @@ export function takeSnapshot(
   name: string,
   properties: Readonly<Record<string, string>> = {},
 ): void {
-  const [source = '', short = ''] = name.split('@')
+  const [source = '', short = ''] = checkedName(name).split('@')
   const dataset = requireDataset(state, source)
   if (dataset.snapshots[short]) {
     throw new HostError('E_EXISTS', 'permanent', `cannot create snapshot '${name}': dataset already exists`)
   }
-  const txg = changePool(state, name, 'create snapshot')
+  const txg = changePool(state, name, 'create snapshot', 1)
   const files = { ...dataset.files }
   dataset.snapshots[short] = {
     guid: nextGuid(state),
     createtxg: txg,
     files,
     properties: { ...properties },
+    held: false,
   }
 }
 
-/** True while a container runs on it, or something else uses its mount. */
-export function isInUse(state: MachineState, dataset: SimulatedDataset): boolean {
-  if (dataset.held) return true
-  return Object.values(state.containers).some((ct) => {
-    const root = Object.values(state.datasets).find((other) => other.guid === ct.dataset)
-    return root !== undefined && isWithin(dataset.name, root.name)
-  })
-}
-
 /**
- * `zfs rename` of a dataset with all below it.
- * @throws E_EXISTS, E_NOT_FOUND, E_FAILED, E_REFUSED (permanent); E_BUSY (transient)
+ * `zfs rename` of a dataset with all below it, which is unmounted first, whatever comes of it.
+ * @throws E_EXISTS, E_NOT_FOUND, E_FAILED (permanent); E_BUSY (transient)
  */
 export function renameDataset(state: MachineState, from: string, to: string): void {
+  unmountDataset(state, checkedName(from), false)
   requireDataset(state, from)
-  assertNoPool(state, from, `cannot rename '${from}'`)
+  assertNoPool(state, from, `cannot rename '${from}'`, 'E_FAILED')
+  if (checkedName(to) === from) return
   assertNew(state, to, 'rename', from)
   if (isWithin(to, from)) {
     throw new HostError(
@@ -149,8 +156,6 @@ export function renameDataset(state: MachineState, from: string, to: string): vo
     )
   }
   const moved = subtree(state, from)
-  const busy = moved.find((dataset) => dataset.mounted && isInUse(state, dataset))
-  if (busy) throw unmountBusy(busy.name)
   changePool(state, from, 'rename')
   const renamed = (name: string): string => `${to}${name.slice(from.length)}`
   for (const dataset of moved) {
@@ -165,35 +170,41 @@ export function renameDataset(state: MachineState, from: string, to: string): vo
   }
 }
 
-/** Clones outside of `above` whose origin is in it (or is this very snapshot). */
-function dependants(state: MachineState, above: string): SimulatedDataset[] {
-  return Object.values(state.datasets).filter((dataset) => {
-    if (dataset.origin === null) return false
-    if (above.includes('@')) return dataset.origin === above
-    return isWithin(dataset.origin.split('@')[0] ?? '', above) && !isWithin(dataset.name, above)
-  })
-}
+/** Is one of these snapshots the origin of anything, also of what is destroyed with it? */
+const hasClones = (state: MachineState, snapshots: ReadonlySet<string>): boolean =>
+  Object.values(state.datasets).some(({ origin }) => origin !== null && snapshots.has(origin))
 
 /** Recursive destroy by guid in one txg. @throws E_REFUSED (permanent); E_BUSY (transient) */
 export function destroyDataset(state: MachineState, name: string, guid: string): void {
   const seen = lookUp(state, name)
   if (!seen) return
   const cannot = `cannot destroy '${name}'`
-  assertNoPool(state, name, cannot)
+  assertNoPool(state, name, cannot, 'E_REFUSED')
   if (seen.guid !== guid) {
     throw new HostError('E_REFUSED', 'permanent', `${cannot}: its guid is ${seen.guid}, not ${guid}`)
   }
-  const what = name.includes('@') ? 'snapshot' : 'filesystem'
-  if (dependants(state, name).length > 0) {
-    throw new HostError('E_REFUSED', 'permanent', `${cannot}: ${what} has dependent clones`)
+  const doomed = seen.isSnapshot ? [] : subtree(state, name)
+  const snapshots = seen.isSnapshot
+    ? [[name, seen.snapshot] as const]
+    : doomed.flatMap((dataset) =>
+        Object.entries(dataset.snapshots).map(
+          ([short, snapshot]) => [`${dataset.name}@${short}`, snapshot] as const,
+        ),
+      )
+  const busy = (why: string): HostError => new HostError('E_BUSY', 'transient', `${cannot}: ${why}`)
+  if (doomed.some(({ mounted }) => mounted)) throw busy('it is mounted')
+  if (hasClones(state, new Set(snapshots.map(([snapshot]) => snapshot)))) {
+    throw new HostError(
+      'E_REFUSED',
+      'permanent',
+      `${cannot}: ${seen.isSnapshot ? 'snapshot' : 'filesystem'} has dependent clones`,
+    )
   }
-  const doomed = what === 'snapshot' ? [] : subtree(state, name)
-  if (doomed.some((dataset) => dataset.mounted || isInUse(state, dataset))) {
-    throw new HostError('E_BUSY', 'transient', `${cannot}: dataset is busy`)
-  }
+  if (snapshots.some(([, { held }]) => held)) throw busy('a snapshot is held')
+  if (doomed.some((dataset) => isInUse(state, dataset))) throw busy('dataset is busy')
   changePool(state, name, 'destroy')
   const [source = '', short = ''] = name.split('@')
-  if (what === 'snapshot') delete state.datasets[source]?.snapshots[short]
+  if (seen.isSnapshot) delete state.datasets[source]?.snapshots[short]
   for (const dataset of doomed) delete state.datasets[dataset.name]
 }
 
@@ -206,7 +217,7 @@ export type Seen = {
 
 /** A dataset or snapshot by name, null when absent. */
 export function lookUp(state: MachineState, name: string): Seen | null {
-  const [source = '', short] = name.split('@')
+  const [source = '', short] = checkedName(name).split('@')
   const dataset = state.datasets[source]
   if (!dataset) return null
   if (short === undefined) {
@@ -215,53 +226,6 @@ export function lookUp(state: MachineState, name: string): Seen | null {
   const snapshot = dataset.snapshots[short]
   if (!snapshot) return null
   return { name, guid: snapshot.guid, createtxg: snapshot.createtxg, dataset, isSnapshot: true, snapshot }
-}
-
-const unmountBusy = (name: string): HostError =>
-  new HostError('E_BUSY', 'transient', `cannot unmount '${mountpointOf(name)}': pool or dataset is busy`)
-
-/** @throws E_NOT_FOUND (permanent); E_IO (transient) when the pool is suspended */
-export function mountDataset(state: MachineState, name: string): void {
-  const dataset = requireDataset(state, name)
-  if (zpoolOf(state, name)?.health === 'SUSPENDED') {
-    throw new HostError('E_IO', 'transient', `cannot mount '${name}': pool I/O is currently suspended`)
-  }
-  dataset.mounted = true
-}
-
-/** Unmounts it and its children. @throws E_NOT_FOUND (permanent); E_BUSY (transient) unless lazy */
-export function unmountDataset(state: MachineState, name: string, lazy: boolean): void {
-  requireDataset(state, name)
-  const mounted = subtree(state, name).filter((dataset) => dataset.mounted)
-  const busy = lazy ? undefined : mounted.find((dataset) => isInUse(state, dataset))
-  if (busy) throw unmountBusy(busy.name)
-  for (const dataset of mounted) dataset.mounted = false
-}
-
-/** `zfs set`; null is `zfs inherit`. @throws E_NOT_FOUND, E_READ_ONLY (permanent) */
-export function setProperties(
-  state: MachineState,
-  name: string,
-  properties: Record<string, string | null>,
-): void {
-  const dataset = requireDataset(state, name)
-  changePool(state, name, 'set property for')
-  for (const [property, value] of Object.entries(properties)) {
-    if (value === null) delete dataset.properties[property]
-    else dataset.properties[property] = value
-  }
-}
-
-/** Properties in effect: user properties (their names hold a colon) come down from the parents. */
-export function effectiveProperties(state: MachineState, name: string): Record<string, string> {
-  const dataset = state.datasets[name]
-  if (!dataset) return {}
-  const above = parentOf(name)
-  const inherited = above === '' ? {} : effectiveProperties(state, above)
-  const userOnly = Object.fromEntries(
-    Object.entries(inherited).filter(([property]) => property.includes(':')),
-  )
-  return { ...userOnly, ...dataset.properties }
 }
 
 /** Adds a zpool with its root dataset, mounted. */
@@ -279,5 +243,6 @@ export function addZpool(
     readOnly: options.readOnly ?? false,
     unsafe: options.unsafe ?? [],
   }
-  addDataset(state, name, {}, '1').mounted = true
+  addDataset(state, name, {}, '1')
+  mountDataset(state, name)
 }

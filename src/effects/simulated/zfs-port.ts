@@ -1,12 +1,17 @@
 /** The port to ZFS on a simulated machine; the rules are in `storage.ts`. */
+import { checkedName, LISTED } from '../datasets.ts'
 import type { Dataset, MarkedPool, PoolFacts, ZfsPort } from '../host.ts'
 import { HostError } from '../host.ts'
 import type { Call, Calls } from './calls.ts'
+import { mountDataset, mountpointOf, subtree, unmountDataset } from './mounts.ts'
+import { effective, setProperties, toldProperties } from './properties.ts'
 import type { MachineState, SimulatedZpool } from './state.ts'
 import * as storage from './storage.ts'
 import { changePool, usedBytes } from './zpools.ts'
 
 const ACTIVE = 'org.vpsadminos.osctl:active'
+/** What a dataset comes with. */
+const DEFAULT_MODES: Readonly<Record<string, number>> = { '.': 0o755 }
 const SCOPE = 'org.vpsadminos.osctl:dataset'
 
 function toDataset(state: MachineState, seen: storage.Seen): Dataset {
@@ -15,15 +20,16 @@ function toDataset(state: MachineState, seen: storage.Seen): Dataset {
     guid: seen.guid,
     createtxg: seen.createtxg,
     mounted: !seen.isSnapshot && seen.dataset.mounted,
-    mountpoint: seen.isSnapshot
-      ? null
-      : (seen.dataset.properties['mountpoint'] ?? storage.mountpointOf(seen.name)),
+    mountpoint: seen.isSnapshot ? null : mountpointOf(state, seen.name),
     origin: seen.isSnapshot ? null : seen.dataset.origin,
-    properties: {
-      ...storage.effectiveProperties(state, seen.dataset.name),
-      ...(seen.isSnapshot ? seen.snapshot.properties : {}),
-    },
+    properties: seen.isSnapshot ? { ...seen.snapshot.properties } : toldProperties(state, seen.name),
   }
+}
+
+/** What a list tells of a dataset. */
+function listed(dataset: Dataset): Dataset {
+  const properties = Object.entries(dataset.properties).filter(([property]) => LISTED.includes(property))
+  return { ...dataset, properties: Object.fromEntries(properties) }
 }
 
 /** In the order in which they were made, with what was set on each itself. */
@@ -49,20 +55,30 @@ function markedPool(state: MachineState, pool: SimulatedZpool): MarkedPool & { a
 function poolFacts(state: MachineState, pool: SimulatedZpool): PoolFacts {
   const { health, readOnly, sizeBytes, unsafe } = pool
   const freeBytes = Math.max(0, sizeBytes - usedBytes(state, pool.name))
-  return { ...markedPool(state, pool), health, readOnly, sizeBytes, freeBytes, unsafe: [...unsafe] }
+  const marked = markedPool(state, pool)
+  const unsynced = [marked.dataset, `${marked.dataset}/events`]
+    .filter((name) => state.datasets[name] && effective(state, name, 'sync') === 'disabled')
+    .map((name) => `sync=disabled on ${name}`)
+  return { ...marked, health, readOnly, sizeBytes, freeBytes, unsafe: [...unsafe, ...unsynced] }
 }
 
-/** @throws E_FAILED (permanent) when it is not mounted; E_REFUSED (refused) when a path leads out */
+/** @throws E_FAILED (permanent) when it is not mounted; E_REFUSED (refused) when a path leads out; E_NO_SPACE … */
 function makeDirectories(state: MachineState, name: string, modes: Readonly<Record<string, number>>): void {
-  const dataset = storage.requireDataset(state, name)
-  if (!dataset.mounted) throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
+  const dataset = state.datasets[checkedName(name)]
+  if (!dataset?.mounted) throw new HostError('E_FAILED', 'permanent', `${name} is not mounted`)
   for (const path of Object.keys(modes)) {
-    const leadsOut =
-      path.startsWith('/') || path.split('/').includes('..') || dataset.files[path]?.startsWith('-> ')
+    const parts = path.split('/')
+    const isLink = (_: string, at: number): boolean =>
+      dataset.files[parts.slice(0, at + 1).join('/')]?.startsWith('-> ') === true
+    const leadsOut = path.startsWith('/') || parts.includes('..') || parts.some(isLink)
     if (leadsOut)
       throw new HostError('E_REFUSED', 'refused', `${name}: ${path} is not a directory of its own`)
   }
-  changePool(state, name, 'write to')
+  // What is so already is not written, and on a full pool nothing can be.
+  const isSo = Object.entries(modes).every(
+    ([path, mode]) => (dataset.modes[path] ?? DEFAULT_MODES[path]) === mode,
+  )
+  if (!isSo) changePool(state, name, 'write to', 1)
   Object.assign(dataset.modes, modes)
 }
 
@@ -94,11 +110,10 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
       }),
     list: (below) =>
       read('list', below, () =>
-        storage
-          .subtree(state, below)
+        subtree(state, below)
           .filter((dataset) => dataset.name !== below)
           .flatMap((dataset) => storage.lookUp(state, dataset.name) ?? [])
-          .map((seen) => toDataset(state, seen)),
+          .map((seen) => listed(toDataset(state, seen))),
       ),
     create: (name, options, fence) =>
       change(
@@ -106,15 +121,17 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
         name,
         fence,
         () => storage.completeDataset(state, name, options),
-        () => storage.createDataset(state, name),
+        () => storage.createDataset(state, name, options.properties),
       ),
     clone: (snapshot, name, properties, fence) =>
       change(
         'clone',
         name,
         fence,
-        () => storage.completeDataset(state, name, { mount: false, properties }),
-        () => storage.cloneDataset(state, snapshot, name),
+        // It has no -u: it is mounted unless its properties forbid it.
+        () =>
+          storage.completeDataset(state, name, { mount: properties['canmount'] !== 'noauto', properties }),
+        () => storage.cloneDataset(state, snapshot, name, properties),
       ),
     snapshot: (name, fence, properties) =>
       change('snapshot', name, fence, () => storage.takeSnapshot(state, name, properties)),
@@ -122,11 +139,13 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
     rename: (from, to, fence) => change('rename', from, fence, () => storage.renameDataset(state, from, to)),
     destroy: (name, guid, fence) =>
       change('destroy', name, fence, () => storage.destroyDataset(state, name, guid)),
-    mount: (name) => change('mount', name, undefined, () => storage.mountDataset(state, name)),
+    mount: (name) => change('mount', name, undefined, () => mountDataset(state, name)),
     unmount: (name, options) =>
-      change('unmount', name, undefined, () => storage.unmountDataset(state, name, options?.lazy ?? false)),
+      change('unmount', name, undefined, () =>
+        unmountDataset(state, checkedName(name), options?.lazy ?? false),
+      ),
     set: (name, properties, fence) =>
-      change('set', name, fence, () => storage.setProperties(state, name, properties)),
+      change('set', name, fence, () => setProperties(state, name, properties)),
     directories: (name, modes, fence) =>
       change('directories', name, fence, () => makeDirectories(state, name, modes)),
     markedPools: () =>

@@ -30,12 +30,13 @@ export function usedBytes(state: MachineState, pool: string): number {
   return sum
 }
 
-/**
- * Begins a change of a pool: refused when the pool cannot take one.
- * @returns the txg that the change is in
- * @throws E_IO (transient) when suspended; E_READ_ONLY, E_NO_SPACE, E_NOT_FOUND (permanent)
- */
-export function changePool(state: MachineState, name: string, what: string, addBytes = 0): string {
+/** @throws E_IO (transient) when suspended; E_READ_ONLY, E_NO_SPACE, E_NOT_FOUND (permanent) */
+export function assertRoom(
+  state: MachineState,
+  name: string,
+  what: string,
+  addBytes: number,
+): SimulatedZpool {
   const pool = zpoolOf(state, name)
   if (!pool) throw notFound('open', name)
   const cannot = `cannot ${what} '${name}'`
@@ -46,6 +47,16 @@ export function changePool(state: MachineState, name: string, what: string, addB
   if (addBytes > 0 && usedBytes(state, pool.name) + addBytes > pool.sizeBytes) {
     throw new HostError('E_NO_SPACE', 'permanent', `${cannot}: out of space`)
   }
+  return pool
+}
+
+/**
+ * Begins a change of a pool.
+ * @returns the txg that the change is in
+ * @throws as `assertRoom`
+ */
+export function changePool(state: MachineState, name: string, what: string, addBytes = 0): string {
+  const pool = assertRoom(state, name, what, addBytes)
   pool.txg += 1
   return pool.txg.toString()
 }
