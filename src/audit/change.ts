@@ -14,7 +14,7 @@ import { Fold } from '../machines/fold.ts'
 import { exists } from '../machines/life.ts'
 import type { CtRow } from '../rpc/results.ts'
 import { ask } from './ask.ts'
-import { bootsOf } from './read.ts'
+import { sessionsOf } from './read.ts'
 import { ctRow } from './rows.ts'
 import type { PoolView } from './view.ts'
 
@@ -95,7 +95,7 @@ async function changesIn(
   column: string,
   events: readonly StoredEvent[],
 ): Promise<{ changes: Change[]; last: string }> {
-  const boots = await bootsOf(log, events)
+  const sessions = await sessionsOf(log, events)
   const fold = new Fold()
   const id = ctOfStream(stream) ?? ''
   const changes: Change[] = []
@@ -107,7 +107,7 @@ async function changesIn(
       ...pool,
       states: fold.states,
       quarantined: fold.quarantined,
-      bootId: boots.get(event.s) ?? pool.bootId,
+      bootId: sessions.get(event.s)?.bootId ?? pool.bootId,
     }
     const value = valueIn(then, fold.states.ct(id), column) ?? '-'
     const isBeginning = i === 0 && event.type === 'Baseline'

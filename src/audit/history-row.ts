@@ -5,6 +5,8 @@ import type { StoredEvent } from '../events/types/envelope.ts'
 import { type EventData, NOOPS_CODE, REBOOTS_CODE } from '../events/types/events.ts'
 import { ACTOR_TYPES } from '../events/types/query.ts'
 import type { HistoryRow } from '../rpc/results.ts'
+import { formatTime } from '../rpc/time.ts'
+import type { SessionSeen } from './read.ts'
 import type { PoolView } from './view.ts'
 
 export const HAPPENED = 'system:monitor'
@@ -16,11 +18,12 @@ export type RowContext = {
   readonly end: StoredEvent | undefined
   /** Name of the container that the event is about. */
   readonly name: string | undefined
-  readonly boot: string | null
+  /** Where and in which boot it happened, null when the log does not tell. */
+  readonly session: SessionSeen | null
 }
 
 /** @pure */
-export function historyRow(event: StoredEvent, { pool, end, name, boot }: RowContext): HistoryRow {
+export function historyRow(event: StoredEvent, { pool, end, name, session }: RowContext): HistoryRow {
   const { seq, t, m, op, stream, data } = event
   const { actor, args, cli } = data as {
     actor?: Actor
@@ -40,7 +43,8 @@ export function historyRow(event: StoredEvent, { pool, end, name, boot }: RowCon
     reason: claimed?.reason ?? null,
     stream,
     type: event.type,
-    boot,
+    host: session?.host ?? null,
+    boot: session?.bootId ?? null,
     mono: m,
   }
 }
@@ -64,12 +68,7 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     case 'CancelRequested':
       return 'op cancel'
     case 'PoolOpened':
-      return {
-        none: 'pool imported',
-        closed: 'pool imported',
-        'daemon-died': 'osctld restarted, pool reopened',
-        'host-died': 'pool imported after the host died',
-      }[(event.data as EventData<'PoolOpened'>).previous]
+      return opening(event.data as EventData<'PoolOpened'>)
     case 'PoolReady':
       return `pool ready: ${data['containers']} containers, ${data['adopted']} adopted, ${data['lost']} lost, ${data['exited']} exited, ${data['settled']} operations settled, ${data['inDoubt']} in doubt`
     case 'AutostartFinished':
@@ -113,6 +112,24 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     default:
       return event.type
   }
+}
+
+function opening({ previous, from }: EventData<'PoolOpened'>): string {
+  const words = {
+    none: 'pool imported',
+    closed: 'pool imported',
+    'daemon-died': 'osctld restarted, pool reopened',
+    'host-died': 'pool imported after the host died',
+  }
+  if (!from) return words[previous]
+  const who = `${from.host} (host id ${from.hostId ?? 'unknown'})`
+  if (from.forced) {
+    const until = from.usedAt === undefined ? '' : ` until ${formatTime(from.usedAt)}`
+    return `pool imported by force from ${who}, which had it${until} and did not export it`
+  }
+  return previous === 'closed'
+    ? `pool imported from ${who}, which had exported it`
+    : `pool imported from ${who}, which had it and did not close its log`
 }
 
 const containers = (n: number): string => `${n} ${n === 1 ? 'container' : 'containers'}`

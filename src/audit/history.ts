@@ -22,7 +22,7 @@ import {
 import type { HistoryRow } from '../rpc/results.ts'
 import { ask, askPage, type Page } from './ask.ts'
 import { HAPPENED, historyRow } from './history-row.ts'
-import { bootsOf } from './read.ts'
+import { sessionsOf } from './read.ts'
 import { namesOf } from './subjects.ts'
 import type { PoolView } from './view.ts'
 
@@ -153,14 +153,14 @@ async function rowsOf(
 ): Promise<Found[]> {
   if (anchors.length === 0) return []
   const first = anchors.reduce((least, { seq }) => Math.min(least, seq), Number.MAX_SAFE_INTEGER)
-  const [ends, names, boots] = await Promise.all([
+  const [ends, names, sessions] = await Promise.all([
     endsOf(log, anchors, known, first),
     namesOf(
       pool,
       log,
       anchors.map(({ stream }) => stream),
     ),
-    bootsOf(log, anchors),
+    sessionsOf(log, anchors),
   ])
   return anchors.map((event) => {
     const end = ends.get(keyOf(event) ?? '')
@@ -168,7 +168,7 @@ async function rowsOf(
       pool,
       end,
       name: names.get(event.stream),
-      boot: boots.get(event.s) ?? null,
+      session: sessions.get(event.s) ?? null,
     })
     return { seq: event.seq, row }
   })

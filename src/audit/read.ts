@@ -7,16 +7,19 @@ import { ask } from './ask.ts'
 import { namesOf } from './subjects.ts'
 import type { PoolView } from './view.ts'
 
-/** Boot ids by session, of the sessions that these events are of. */
-export async function bootsOf(
+/** Where a session was. */
+export type SessionSeen = Pick<EventData<'SessionOpened'>, 'bootId' | 'host'>
+
+/** Sessions by their position, those that these events are of. */
+export async function sessionsOf(
   log: LogReader,
   events: readonly StoredEvent[],
-): Promise<ReadonlyMap<number, string>> {
+): Promise<ReadonlyMap<number, SessionSeen>> {
   const sessions = events.map(({ s }) => s)
   if (sessions.length === 0) return new Map()
   const [from, to] = [Math.min(...sessions), Math.max(...sessions)]
   const opened = await ask(log, { types: ['SessionOpened'], from: Math.max(1, from), to, limit: 100_000 })
-  return new Map(opened.map(({ seq, data }) => [seq, (data as EventData<'SessionOpened'>).bootId]))
+  return new Map(opened.map(({ seq, data }) => [seq, data as EventData<'SessionOpened'>]))
 }
 
 /** Rows of events, with the names of containers that are gone and the boots that the events are of. */
@@ -26,8 +29,8 @@ export async function eventRows(
   events: readonly StoredEvent[],
 ): Promise<EventRow[]> {
   const streams = events.map(({ stream }) => stream)
-  const [names, boots] = await Promise.all([namesOf(pool, log, streams), bootsOf(log, events)])
-  return events.map((event) => eventRow(pool, event, names.get(event.stream), boots.get(event.s)))
+  const [names, sessions] = await Promise.all([namesOf(pool, log, streams), sessionsOf(log, events)])
+  return events.map((event) => eventRow(pool, event, names.get(event.stream), sessions.get(event.s)?.bootId))
 }
 
 /** @param name  of the container that the event is about */

@@ -4,9 +4,10 @@ import { witnessText } from '../events/types/witness.ts'
 import type { CtState } from '../machines/container/machine.ts'
 import { ctIdOf, ctidOf, streamOfCt } from '../machines/fold.ts'
 import { lifeOf, phaseOf } from '../machines/life.ts'
-import { TRASH_AGE_MS } from '../machines/pool/context.ts'
+import { type PoolContext, TRASH_AGE_MS } from '../machines/pool/context.ts'
 import type { WitnessRow } from '../rpc/proof.ts'
 import type { CtRow, IdRangeRow, PoolRow, RepoRow, TrashRow, UserRow } from '../rpc/results.ts'
+import { formatTime } from '../rpc/time.ts'
 import type { PoolView } from './view.ts'
 
 export const lxcPath = (pool: string): string => `/run/osctl/pools/${pool}/containers`
@@ -98,9 +99,17 @@ export function poolRow(pool: PoolView, measures: PoolMeasures): PoolRow {
     log_head,
     format,
     health,
+    came_from: cameFrom(state.context.cameFrom),
     problem,
     attrs: config.attrs,
   }
+}
+
+/** Where a pool came from when it moved last, as an admin reads it. @pure */
+function cameFrom(from: PoolContext['cameFrom']): string | null {
+  if (!from) return null
+  const { host, hostId, forced, at } = from
+  return `${host} (host id ${hostId ?? 'unknown'}) on ${formatTime(at)}${forced ? ', by force' : ''}`
 }
 
 export function userRows(pool: PoolView): UserRow[] {

@@ -15,6 +15,7 @@ import type { Plan } from '../rpc/plan.ts'
 import { autostart } from './autostart.ts'
 import { Bus } from './bus.ts'
 import { closePool, type ExportOptions, type Told as ExportTold, resumeClosing } from './closing.ts'
+import type { Opening } from './elsewhere.ts'
 import { isUninstalled, notFound } from './errors.ts'
 import { HostLog } from './host-log.ts'
 import { adoptRunning, recoverLog } from './log-recovery.ts'
@@ -49,6 +50,8 @@ export class Daemon {
   readonly pools = new Map<string, Pool>()
   /** What could not be done at start or import, by pool; shown by `status` and `healthcheck`. */
   readonly problems = new Map<string, string>()
+  /** Those of them that are problems because another host had the pool last. */
+  readonly elsewhere = new Set<string>()
   /** Told of pools that come and go. */
   readonly watchers = new Set<PoolWatcher>()
   readonly startedAt: number
@@ -123,6 +126,10 @@ export class Daemon {
     return { op: this.ports.ids.ulid(), actor: { system: actor }, cli: null, key: undefined, command, args }
   }
 
+  #byItself(name: string): Asked {
+    return this.asked('boot', 'pool import', { name })
+  }
+
   /**
    * Marks and lays out a pool, and imports it (DESIGN D19). Runs again where it was interrupted.
    * @returns the operation; that of an earlier time when the same command was given before
@@ -169,7 +176,7 @@ export class Daemon {
       await this.#resumeInstallation(pool)
       const isNew = isUnlaid(pool.journal.states.pool())
       if (isNew) await run(pool)
-      await this.#open(pool, false, this.asked('boot', 'pool import', { name }))
+      await this.#open(pool, false, this.#byItself(name))
       // By now what was open in it is settled.
       if (!isNew && !(await this.ports.host.zfs.pool(name))?.active) await run(pool)
     } catch (error) {
@@ -237,14 +244,14 @@ export class Daemon {
     await pool.detach()
   }
 
-  async #open(pool: Pool, isAsked: boolean, asked: Asked, accepted = NOBODY): Promise<void> {
+  async #open(pool: Pool, isAsked: boolean, asked: Asked, opening?: Opening): Promise<void> {
     await this.#users.trySync()
     if (pool.journal.unavailable !== null) {
       this.problems.set(pool.name, `read-only: ${pool.journal.unavailable}`)
       return
     }
     for (const report of this.#early.values()) if (report.pool === pool.name) pool.report(report)
-    const { previous } = await pool.ready(asked, accepted)
+    const { previous } = await pool.ready(asked, opening)
     this.problems.delete(pool.name)
     const shared = this.#users.shared(pool)
     if (shared !== null) this.problems.set(`${pool.name} ids`, shared)
@@ -253,16 +260,11 @@ export class Daemon {
     else await autostart(this, pool, isAsked, previous)
   }
 
-  import(
-    name: string,
-    autostart: boolean,
-    asked = this.asked('boot', 'pool import', { name }),
-    accepted = NOBODY,
-  ): Promise<void> {
-    return this.#alone(name, () => this.#import(name, autostart, asked, accepted))
+  import(name: string, autostart: boolean, asked = this.#byItself(name), opening?: Opening): Promise<void> {
+    return this.#alone(name, () => this.#import(name, autostart, asked, opening))
   }
 
-  async #import(name: string, autostart: boolean, asked: Asked, accepted = NOBODY): Promise<void> {
+  async #import(name: string, autostart: boolean, asked: Asked, opening?: Opening): Promise<void> {
     const facts = await checkImportable(this.ports, name, this.pools.has(name))
     if (facts.unsafe.length > 0) this.problems.set(`${name} safety`, `degraded: ${facts.unsafe.join('; ')}`)
     const pool = await this.#attach(name, facts.dataset, false)
@@ -271,7 +273,7 @@ export class Daemon {
       // A log of which nothing can be read says nothing about the pool: it is shown, and says what is wrong.
       if (pool.journal.unavailable === null && lifeOf(pool.journal.states.pool()) === 'absent')
         throw notInstalled(name)
-      await this.#open(pool, autostart, asked, accepted)
+      await this.#open(pool, autostart, asked, opening)
     } catch (error) {
       await this.#drop(pool)
       throw error
@@ -344,7 +346,7 @@ export class Daemon {
       if (known) return known.op
       await recoverLog(this.ports, damaged, from, asked)
       await this.#drop(damaged)
-      await this.#import(name, true, this.asked('boot', 'pool import', { name }))
+      await this.#import(name, true, this.#byItself(name))
       const pool = this.pool(name)
       await pool.upkeep.anchor().catch((error) => this.#warn(name, error, 'the head could not be anchored'))
       await adoptRunning(this, pool)

@@ -7,6 +7,7 @@ import { HostError } from '../effects/host.ts'
 import { LogError, type LogStore } from '../events/log/store.ts'
 import { eventVersions, type Fact } from '../events/types/events.ts'
 import { newest } from '../events/types/formats.ts'
+import type { Asked } from '../machines/decide/decision.ts'
 import { RpcError } from '../rpc/errors.ts'
 import { type DaemonPorts, formatsOf } from './ports.ts'
 import { sessionOpened } from './session.ts'
@@ -54,11 +55,15 @@ export class HostLog {
     await this.#store?.append({ events: [event], expected: {} })
   }
 
-  /** Something that the daemon wanted of itself and could not do. */
-  async refused(command: string, args: Record<string, string>, error: unknown): Promise<void> {
+  /** Something that was asked of no imported pool, by default by the daemon itself, and could not be done. */
+  async refused(
+    command: string,
+    args: Record<string, string>,
+    error: unknown,
+    { actor, cli }: Pick<Asked, 'actor' | 'cli'> = { actor: { system: 'boot' }, cli: null },
+  ): Promise<void> {
     const message = error instanceof Error ? error.message : String(error)
-    const actor = { system: 'boot' } as const
-    await this.note({ type: 'CommandRefused', command, args, actor, cli: null, code: codeOf(error), message })
+    await this.note({ type: 'CommandRefused', command, args, actor, cli, code: codeOf(error), message })
   }
 
   async close(): Promise<void> {

@@ -4,10 +4,14 @@
  * and whatever were appended to it would bury the trace (DESIGN D16).
  */
 import { type Broken, brokenText, worst } from '../audit/anchors.ts'
+import type { Host, UsedElsewhere } from '../effects/host.ts'
 import type { OpenedLog } from '../events/log/store.ts'
+import type { Asked } from '../machines/decide/decision.ts'
 import { Anchors } from './anchors.ts'
+import { openedFrom } from './elsewhere.ts'
 import { Journal } from './journal.ts'
 import { type DaemonPorts, formatsOf, mintOf, type StateCache } from './ports.ts'
+import { openingDrafts, type Previous, previousOf } from './session.ts'
 
 export type OpenPoolLog = {
   readonly journal: Journal
@@ -52,6 +56,28 @@ export async function openJournal(
     await Promise.all([journal.close(), cache?.close()])
     throw error
   }
+}
+
+/**
+ * Appends that the pool is open for commands.
+ * @param taken  the host that it was taken from by force just now
+ * @returns how the session before this one ended
+ */
+export async function appendOpened(
+  pool: { readonly name: string; readonly dataset: string; readonly journal: Journal },
+  host: Host,
+  asked: Asked,
+  taken: UsedElsewhere | null,
+): Promise<Previous> {
+  const { journal } = pool
+  const bootId = host.bootId()
+  const previous = previousOf(journal.states.pool(), bootId)
+  const from = await openedFrom(journal.store, host, taken)
+  await journal.submit((view) => ({
+    drafts: openingDrafts(view, pool, { bootId, previous, from }, asked),
+    extra: null,
+  }))
+  return previous
 }
 
 /** Why a log is not to be written, when that is something to recover from. */

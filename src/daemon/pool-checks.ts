@@ -39,9 +39,12 @@ export async function checkUninstallable(ports: Host, name: string, isImported: 
   return facts
 }
 
+export const alreadyImported = (name: string) =>
+  refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
+
 /** @throws CallError not-found, refused */
 export async function checkImportable(ports: Host, name: string, isImported: boolean): Promise<PoolFacts> {
-  if (isImported) throw refused('E_POOL_IMPORTED', `pool ${name} is already imported`)
+  if (isImported) throw alreadyImported(name)
   const facts = await ports.host.zfs.pool(name)
   if (!facts)
     throw notFound('E_POOL_NOT_FOUND', `pool not found: ${name} (zpool import shows what could be imported)`)

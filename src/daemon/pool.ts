@@ -22,10 +22,11 @@ import { exists, lifeOf } from '../machines/life.ts'
 import type { PendingIntent } from '../machines/operation.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { DriftScan } from './drift.ts'
+import type { Opening } from './elsewhere.ts'
 import { Engine } from './engine.ts'
 import type { Committed, Journal } from './journal.ts'
 import { MinuteLimit } from './minute-limit.ts'
-import type { OpenPoolLog } from './opening.ts'
+import { appendOpened, type OpenPoolLog } from './opening.ts'
 import { type OperationEnd, OperationEnds } from './operation-ends.ts'
 import { paceOf } from './pace.ts'
 import { isPassing, patiently } from './patience.ts'
@@ -41,7 +42,7 @@ import {
   shouldRun,
 } from './reality.ts'
 import { recover, settle } from './recovery.ts'
-import { openingDrafts, type Previous, previousOf, sessionOpened } from './session.ts'
+import { type Previous, sessionOpened } from './session.ts'
 import { specOf } from './spec.ts'
 import { Upkeep } from './upkeep.ts'
 import { Witnesses } from './witnesses.ts'
@@ -153,14 +154,10 @@ export class Pool {
   }
 
   /** Opens the pool for commands and settles what was left open. An operation that was open goes first. */
-  async ready(asked: Asked, accepted: (op: string) => void = () => {}): Promise<{ previous: Previous }> {
+  async ready(asked: Asked, opening: Opening = {}): Promise<{ previous: Previous }> {
     const { host } = this.#ports
-    const previous = previousOf(this.journal.states.pool(), host.bootId())
-    await this.journal.submit((view) => ({
-      drafts: openingDrafts(view, this, host.bootId(), previous, asked),
-      extra: null,
-    }))
-    accepted(asked.op)
+    const previous = await appendOpened(this, host, asked, opening.taken ?? null)
+    opening.accepted?.(asked.op)
     await patiently(this.#ports.clock, ATTEMPTS, () => host.materialise.pool(this.name, this.dataset))
     const { settled, inDoubt } = await recover(this.#ports, this.journal, this.engine, this.#reports)
     const seen = await this.#lookAtAll()

@@ -40,13 +40,12 @@ export function previousOf(pool: PoolState, bootId: string): Previous {
 export function openingDrafts(
   view: View,
   { name, dataset }: { readonly name: string; readonly dataset: string },
-  bootId: string,
-  previous: Previous,
+  { bootId, previous, from }: Pick<EventData<'PoolOpened'>, 'bootId' | 'previous' | 'from'>,
   asked: Asked,
 ): Draft[] {
   const opened: Draft = {
     stream: 'pool',
-    fact: { type: 'PoolOpened', pool: name, dataset, bootId, previous },
+    fact: { type: 'PoolOpened', pool: name, dataset, bootId, previous, ...(from ? { from } : {}) },
   }
   // What a dead host was starting is not gone on with: this import makes a plan of its own.
   const ends = previous === 'daemon-died' ? [] : endPlan(view, 'interrupted')

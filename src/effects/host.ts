@@ -100,6 +100,36 @@ export interface ZfsPort {
   /** zpools that carry our mark, imported in ZFS: name, guid, health, `<ds>`, mounted. */
   markedPools(): Promise<MarkedPool[]>
   pool(name: string): Promise<PoolFacts | null>
+  /** zpools that lie on disks and are not imported in ZFS: all disks are read for it. */
+  importable(): Promise<ImportablePool[]>
+  /**
+   * Imports such a zpool into ZFS, without mounting anything. One that another host had last and did not export is
+   * left alone, unless forced.
+   * @returns null when it is imported; else who had it last, and nothing was changed
+   * @throws HostError E_NOT_FOUND; E_FAILED in ZFS's own words
+   */
+  importPool(guid: string, options: { force: boolean }, fence: Fence): Promise<UsedElsewhere | null>
+  /** Mounts all of its file systems that may be mounted, and those below them. */
+  mountPool(name: string): Promise<void>
+  /** Unmounts all of it and lets it go from ZFS. E_BUSY (transient). */
+  exportPool(name: string, fence: Fence): Promise<void>
+}
+
+/** The host that had a zpool last and did not export it. */
+export type UsedElsewhere = {
+  readonly host: string
+  /** Eight hex digits, as hostid(1). */
+  readonly hostId: string
+  /** Wall clock of that host when it wrote to the pool last, ms; null when ZFS does not say. */
+  readonly at: number | null
+  /** It was seen writing to the pool just now (`multihost=on`): force is of no use. */
+  readonly isActive: boolean
+}
+export type ImportablePool = {
+  readonly name: string
+  readonly guid: string
+  /** Another host had it last, and did not export it. */
+  readonly isUsedElsewhere: boolean
 }
 
 export type MarkedPool = { name: string; guid: string; dataset: string; mounted: boolean }

@@ -64,6 +64,8 @@ export const methods = {
     name: poolNameSchema.optional(),
     all: z.boolean().default(false),
     autostart: z.boolean().default(true),
+    /** Also a pool that another host had last and did not export. */
+    force: z.boolean().default(false),
     ...meta,
   }),
   'pool.export': z.strictObject({

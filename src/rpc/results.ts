@@ -74,6 +74,8 @@ export type PoolRow = {
   format: number | null
   /** Measured, so null of the past. */
   health: string | null
+  /** The other host that had it before; null when it never moved. */
+  came_from: string | null
   problem: string | null
   attrs: Record<string, string>
 }
@@ -140,6 +142,8 @@ export type HistoryRow = {
   /** Stream and type of the event that the row begins with. */
   stream: string
   type: string
+  /** The host on which it happened. */
+  host: string | null
   /** Boot id, and µs since that boot: the order between pools (`order.ts`). */
   boot: string | null
   mono: number

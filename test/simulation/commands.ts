@@ -101,7 +101,10 @@ export const MAKERS: Makers = {
     weight: 1,
     make: (chance, { pools }) => ({ name: chance.pick(pools), force: chance.chance(0.5) }),
   },
-  'pool.import': { weight: 2, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
+  'pool.import': {
+    weight: 2,
+    make: (chance, { pools }) => ({ name: chance.pick(pools), force: chance.chance(0.3) }),
+  },
   'pool.autostart-trigger': { weight: 0.6, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'pool.autostart-cancel': { weight: 0.3, make: (chance, { pools }) => ({ name: chance.pick(pools) }) },
   'boot.report': { weight: 0.5, make: () => ({}) },

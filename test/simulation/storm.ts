@@ -15,7 +15,7 @@ import { Memory } from './memory.ts'
 import { doubtsOf, openOf } from './operations.ts'
 import { Random } from './random.ts'
 import { TAR, tarImage, ZFS, zfsImage } from './verbs.ts'
-import { type Request, World } from './world.ts'
+import { ALPHA, BETA, type Request, World } from './world.ts'
 
 export type Storm = {
   readonly wrong: readonly string[]
@@ -49,6 +49,7 @@ class Weather {
   readonly #open: Request[] = []
   readonly #sessions: string[] = []
   #keys = 0
+  #isCarried = false
 
   constructor(world: World, chance: Random) {
     this.#world = world
@@ -75,7 +76,7 @@ class Weather {
   }
 
   get #pools(): string[] {
-    return Object.keys(this.#world.machine.state.zpools)
+    return this.#world.machine.poolNames()
   }
 
   /** One thing that happens, whatever it is, decided by `chance` alone. */
@@ -200,6 +201,10 @@ class Weather {
     if (this.#chance.chance(0.4)) machine.finishHelpers()
     if (this.#chance.chance(0.3)) this.#insideContainer()
     if (this.#chance.chance(0.2)) this.#world.powerCut()
+    if (this.#chance.chance(0.08)) {
+      this.#isCarried = true
+      this.#world.carryDisks(machine.state.hostName === BETA.hostName ? ALPHA : BETA)
+    }
     if (this.#chance.chance(0.3)) this.#crashSoon()
     await this.#world.boot()
   }
@@ -241,17 +246,27 @@ class Weather {
     this.#harvest()
     this.counts.checks += 1
     world.tell('check')
-    const found = (await problems(world)).filter((problem) => !isHarmless(problem))
+    const found = (await problems(world)).filter((problem) => !isHarmless(problem) && !this.#isTold(problem))
     this.wrong.push(...found, ...this.#forgotten())
+  }
+
+  /** A host cannot know the ids of a pool that it has not seen yet; when that comes, the admin is told. */
+  #isTold(problem: string): boolean {
+    const isKnown = [...this.#world.daemon.problems.keys()].some((name) => name.endsWith(' ids'))
+    return this.#isCarried && isKnown && problem.endsWith('share host ids')
   }
 
   /** A pool that could not be imported in bad weather is imported by the admin. */
   async #reimport(): Promise<void> {
     if (!this.#world.isUp) return
     const { daemon, machine } = this.#world
-    for (const name of Object.keys(machine.state.zpools)) {
+    for (const name of machine.poolNames()) {
       if (daemon.pools.has(name) || !this.#world.isUp) continue
-      const { error } = await this.#world.call('pool.import', { name })
+      const isElsewhere = name in machine.state.shelf
+      let { error, result } = await this.#world.call('pool.import', { name })
+      if (isElsewhere && result !== null) this.wrong.push(`${name} was taken from another host unasked`)
+      if (error?.code === 'E_POOL_ELSEWHERE' && this.#world.isUp)
+        error = (await this.#world.call('pool.import', { name, force: true })).error
       if (error && error.code !== 'E_POOL_IMPORTED')
         this.wrong.push(`${name} cannot be imported: ${error.message}`)
     }

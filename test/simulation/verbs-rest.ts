@@ -50,6 +50,11 @@ const exported = async (world: World): Promise<void> => {
   await world.must('pool.export', { name: 'tank', force: true })
 }
 
+const carried = async (world: World): Promise<void> => {
+  world.carryDisks()
+  await world.boot()
+}
+
 let session = ''
 const attached = async (world: World): Promise<void> => {
   const { result } = await world.must('ct.attach', { id: 'web' })
@@ -113,6 +118,13 @@ export const UNRESTFUL: readonly Verb[] = [
     params: { name: 'tank' },
     begin: exported,
     // Each autostart that follows is an operation of its own.
+    endsWell: ({ pools }) => 'tank' in pools,
+  },
+  {
+    name: 'pool import --force of a pool of another host',
+    method: 'pool.import',
+    params: { name: 'tank', force: true },
+    begin: carried,
     endsWell: ({ pools }) => 'tank' in pools,
   },
   {

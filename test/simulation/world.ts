@@ -77,6 +77,10 @@ export type WorldCopy = {
   readonly formats: Formats
 }
 
+/** Another host, and the one that a world begins with. */
+export const BETA = { hostName: 'beta', hostId: '0000beba' } as const
+export const ALPHA = { hostName: 'sim', hostId: '5ca1ab1e' } as const
+
 const EPOCH_MS = Date.UTC(2026, 0, 5)
 /** A monitor that died in a reboot is noticed within ten seconds. */
 const REST_MS = 12_000
@@ -212,6 +216,14 @@ export class World {
     this.machine.powerCut()
     this.disks.powerCut()
     this.tell('power cut, the host boots')
+  }
+
+  /** The power goes, and the disks are put into another host, which boots; no daemon runs on it yet. */
+  carryDisks(to: { hostName: string; hostId: string } = BETA): void {
+    this.kill()
+    this.machine.carryDisks(to)
+    this.disks.powerCut()
+    this.tell(`power cut, the disks are put into ${to.hostName}, which boots`)
   }
 
   /** A polite end, as by `sv stop`. */

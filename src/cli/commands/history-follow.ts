@@ -10,6 +10,7 @@ import type { MethodInput } from '../../rpc/methods.ts'
 import type { EventRow, HistoryRow } from '../../rpc/results.ts'
 import { given, type Invocation, printMore, printRows } from '../invocation.ts'
 import { CommandError } from '../usage-error.ts'
+import { withHosts } from './history-hosts.ts'
 
 type Filter = Omit<MethodInput<'history.list'>, 'limit'>
 
@@ -21,6 +22,7 @@ export async function followHistory(
 ): Promise<void> {
   const { link, globals } = invocation
   const printed = new Set<string>()
+  let shown = invocation
   const ended = Promise.withResolvers<string>()
   /** Rows are printed in the order of their occasions. */
   let turn: Promise<void> = Promise.resolve()
@@ -29,7 +31,7 @@ export async function followHistory(
       const row = await rowOf(invocation, filter, event)
       if (!row || printed.has(row.position)) return
       printed.add(row.position)
-      printMore(invocation, [row])
+      printMore(shown, [row])
     })
     turn.catch((error: unknown) => ended.reject(error))
   }
@@ -44,8 +46,9 @@ export async function followHistory(
     },
   )
   const rows = await link.query('history.list', { ...filter, ...limit })
+  shown = withHosts(invocation, rows)
   if (globals.flag('json')) printMore(invocation, rows)
-  else printRows(invocation, rows)
+  else printRows(shown, rows)
   for (const row of rows) if (row.result !== 'running') printed.add(row.position)
   isListed = true
   for (const event of waiting) onEvent(event)

@@ -8,6 +8,7 @@ import type { CommandSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
 import { ACTOR, CT, conditionsOf, FAILED, limitOption, noteOrder, OP, SINCE, UNTIL } from './conditions.ts'
 import { followHistory } from './history-follow.ts'
+import { withHosts } from './history-hosts.ts'
 
 const columns: readonly Column[] = [
   { name: 'time', show: 'date' },
@@ -26,6 +27,7 @@ const columns: readonly Column[] = [
   { name: 'reason', help: 'what --reason said' },
   { name: 'stream', help: "ct: with the container's own id, or pool" },
   { name: 'type', help: 'of its event' },
+  { name: 'host', help: 'on which it happened; shown by itself where there is more than one' },
   { name: 'boot', help: 'id of the boot that it belongs to' },
   { name: 'mono', right: true, help: 'microseconds since that boot' },
 ]
@@ -73,7 +75,7 @@ export const history: CommandSpec = {
       throw new UsageError('either --at or --follow: nothing follows what is over')
     if (options.flag('follow')) return await followHistory(invocation, { ...filter, ...pools }, limit)
     const rows = await link.query('history.list', { ...filter, ...limit, ...pools, ...at })
-    printRows(invocation, rows)
+    printRows(withHosts(invocation, rows), rows)
     if (ct !== undefined)
       noteSubjects(invocation, ct, await link.query('history.subjects', { ct, ...pools, ...at }))
     noteOrder(invocation, rows)

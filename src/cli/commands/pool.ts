@@ -26,6 +26,7 @@ const columns: TableSpec['columns'] = [
   { name: 'log_head', help: 'its last event, and the beginning of its hash' },
   { name: 'format', right: true, help: "the log's, see `pool upgrade`" },
   { name: 'guid' },
+  { name: 'came_from', help: 'the host that had it before, since when it is here, and whether by force' },
   { name: 'problem' },
 ]
 
@@ -104,11 +105,17 @@ const importPool: CommandSpec = {
   name: 'import',
   summary: 'Import one installed pool, or all of them',
   description: [
-    'Reads its event log, settles what a power cut interrupted, and starts what is to be started.',
+    'Reads its event log, settles what a power cut interrupted, and starts what is to be started. A pool that is named is imported into ZFS, too, if it is not there.',
+    'A pool that another host had last and did not export is refused, and the refusal says who had it, until when, and the ways out: two hosts that use one pool destroy it. Exported there (osctl pool export, then zpool export) it is imported here like any other. If that host is off, and stays off, --force takes the pool; `osctl history` then tells so.',
   ],
   args: [{ ...POOL, optional: true }],
   options: [
-    { long: 'all', short: 'a', help: 'Import all installed pools' },
+    { long: 'all', short: 'a', help: 'Import all installed pools that are in ZFS' },
+    {
+      long: 'force',
+      short: 'f',
+      help: 'Also a pool that another host had last and did not export: that host must be off',
+    },
     {
       long: 'autostart',
       short: 's',
@@ -117,11 +124,17 @@ const importPool: CommandSpec = {
       help: 'Start containers that start by themselves',
     },
   ],
+  examples: [
+    { command: 'osctl pool import tank', what: 'Import tank, with its containers as they were' },
+    { command: 'osctl pool import -f tank', what: 'Take tank from a host that broke' },
+  ],
   run: async ({ link, options, args: [name] }) => {
-    const all = options.flag('all')
+    const [all, force] = [options.flag('all'), options.flag('force')]
     if (name === undefined && !all) throw new UsageError('missing argument <pool> (or use --all)')
     if (name !== undefined && all) throw new UsageError('either a pool or --all')
-    await link.apply('pool.import', { ...given({ name }), all, autostart: options.flag('autostart', true) })
+    if (force && all) throw new UsageError('--force takes one pool at a time: name the one whose host is off')
+    const autostart = options.flag('autostart', true)
+    await link.apply('pool.import', { ...given({ name }), all, autostart, ...(force ? { force } : {}) })
   },
 }
 

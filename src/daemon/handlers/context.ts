@@ -14,6 +14,13 @@ import type { Pool } from '../pool.ts'
 export type Handle<M extends MethodName> = (params: MethodParams<M>, call: Call) => Promise<MethodResult<M>>
 export type HandlersOf<M extends MethodName> = { [K in M]: Handle<K> }
 
+export const done = (op: string | null, warnings: string[] = []): Accepted => ({
+  op,
+  result: 'done',
+  position: null,
+  warnings,
+})
+
 export function actorOf(call: Call, meta: Meta | undefined): Actor {
   const claimed = {
     ...(meta?.sudoUser === undefined ? {} : { sudoUser: meta.sudoUser }),

@@ -8,6 +8,7 @@ import { mermaid } from '../../machines/mermaid.ts'
 import { PROTOCOL } from '../../rpc/protocol.ts'
 import type { HealthRow, Status } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
+import { reviewElsewhere } from '../elsewhere.ts'
 import { oneLine } from '../errors.ts'
 import { planned } from '../plan/plan.ts'
 import { planShutdown } from '../plan/pools.ts'
@@ -65,6 +66,7 @@ export function statusOf(daemon: Daemon, pid: number): Status {
 
 /** Findings about the named pools, or all, and about those that could not be imported. */
 export async function healthOf(daemon: Daemon, pools: readonly string[] | undefined): Promise<HealthRow[]> {
+  await reviewElsewhere(daemon)
   const own = [...daemon.problems].map(
     ([name, problem]): HealthRow => ({ pool: name, entity: 'pool', id: null, problem, level: 'error' }),
   )

@@ -12,18 +12,12 @@ import type { Accepted, ImageRow, PoolRow } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { planned } from '../plan/plan.ts'
-import {
-  planExport,
-  planImport,
-  planImportAll,
-  planInstall,
-  planUninstall,
-  startNote,
-} from '../plan/pools.ts'
+import { planExport, planInstall, planUninstall, startNote } from '../plan/pools.ts'
 import type { Pool } from '../pool.ts'
 import { dayOf, imageOf, matching, readIndex } from '../repository.ts'
 import {
   asked,
+  done,
   type HandlersOf,
   named,
   poolsOf,
@@ -31,13 +25,7 @@ import {
   unlessWaited,
   waiting,
 } from './context.ts'
-
-const done = (op: string | null, warnings: string[] = []): Accepted => ({
-  op,
-  result: 'done',
-  position: null,
-  warnings,
-})
+import { importHandler } from './pool-import.ts'
 
 type PoolMethods =
   | 'pool.list'
@@ -77,29 +65,7 @@ export function poolHandlers(daemon: Daemon): HandlersOf<PoolMethods> {
         return done(ask.op)
       })
     },
-    'pool.import': async (params, call) => {
-      refuseWhileStopping(daemon)
-      if (params.all) {
-        if (params.meta?.dryRun) return planned(await planImportAll(daemon, params.autostart))
-        await daemon.importAll(params.autostart)
-        return done(
-          null,
-          [...daemon.problems].map(([pool, problem]) => `${pool}: ${problem}`),
-        )
-      }
-      if (params.name === undefined) throw invalid('E_POOL', 'missing argument <pool> (or --all)')
-      const ask = asked(daemon, call, 'pool import', params)
-      if (params.meta?.dryRun) return planned(await planImport(daemon, params.name, params.autostart, ask))
-      const { name, autostart } = params
-      // Sent again after the daemon's death, it finds the pool imported: by the very same command.
-      const key = params.meta?.key
-      const before = key === undefined ? null : await daemon.pools.get(name)?.journal.store.byKey(key)
-      if (before?.op) return done(before.op)
-      return await unlessWaited(call, params.meta, async (accepted) => {
-        await daemon.import(name, autostart, ask, accepted)
-        return done(ask.op)
-      })
-    },
+    'pool.import': importHandler(daemon),
     'pool.export': async (params, call) => {
       const isGone = params.ifImported && !daemon.pools.has(params.name)
       if (isGone && params.meta?.dryRun)

@@ -16,9 +16,11 @@ import { lifeOf } from '../../machines/life.ts'
 import { emptyPlan, joined, type Plan } from '../../rpc/plan.ts'
 import type { ExportOptions } from '../closing.ts'
 import { type Daemon, DEFAULT_REPOSITORY } from '../daemon.ts'
+import { cameFrom, checkBringIn, type Host, lastHost } from '../elsewhere.ts'
 import { CallError } from '../errors.ts'
 import { ensureEvents, eventsDataset } from '../log-datasets.ts'
 import {
+  alreadyImported,
   checkForeign,
   checkImportable,
   checkInstallable,
@@ -93,7 +95,8 @@ export const planInstall = (
     }
     const refusal = isNew ? await refusedOrNull() : null
     if (refusal) return refusal
-    await openUp(daemon.ports, sheet, at, onPaper('the import', 'boot', 'pool import', { name }), false)
+    const opening = { ...at, last: log?.last ?? null }
+    await openUp(daemon.ports, sheet, opening, onPaper('the import', 'boot', 'pool import', { name }), false)
     const refusalAgain = isNew ? null : await refusedOrNull()
     if (refusalAgain) return refusalAgain
     return await completed(sheet, { ...sheet.walker.plan('done'), before }, users)
@@ -111,16 +114,36 @@ export const planUninstall = (daemon: Daemon, name: string, asked: Asked): Promi
     return await completed(sheet, sheet.walker.ending(decision), users)
   })
 
-export const planImport = (daemon: Daemon, name: string, autostart: boolean, asked: Asked): Promise<Plan> =>
+export const planImport = (
+  daemon: Daemon,
+  name: string,
+  { autostart, force }: { autostart: boolean; force: boolean },
+  asked: Asked,
+): Promise<Plan> =>
   daemon.plan(name, async (users) => {
-    const facts = await checkImportable(daemon.ports, name, daemon.pools.has(name))
-    const { states, format } = await mustStudy(daemon.ports, facts)
+    if (daemon.pools.has(name)) throw alreadyImported(name)
+    if ((await checkBringIn(daemon.ports, name, force)) === 'to be imported')
+      return emptyPlan({
+        before: importing(name, force),
+        notes: ['what follows stands in its log, which is read when it is imported in ZFS'],
+      })
+    const facts = await checkImportable(daemon.ports, name, false)
+    const { states, format, last } = await mustStudy(daemon.ports, facts)
     const sheet = sheetOf(staged(daemon.ports, facts), states)
     if (lifeOf(sheet.states.pool()) === 'absent') throw notInstalled(name)
     begin(daemon.ports, sheet, facts, format)
-    await openUp(daemon.ports, sheet, facts, asked, autostart)
+    await openUp(daemon.ports, sheet, { ...facts, last }, asked, autostart)
     return await completed(sheet, sheet.walker.plan('done'), users)
   })
+
+/** What is done before the pool's log can be read. */
+function importing(name: string, force: boolean): Plan['before'] {
+  const argv = ['zpool', 'import', '-N', ...(force ? ['-f'] : []), name]
+  return [
+    { is: 'run', text: argv.join(' '), argv },
+    { is: 'note', text: 'its file systems are mounted' },
+  ]
+}
 
 /** Every marked and mounted pool that is not imported. */
 export async function planImportAll(daemon: Daemon, autostart: boolean): Promise<Plan> {
@@ -128,7 +151,7 @@ export async function planImportAll(daemon: Daemon, autostart: boolean): Promise
   for (const { name, mounted } of await daemon.ports.host.zfs.markedPools()) {
     if (daemon.pools.has(name) || !mounted) continue
     const asked = onPaper(`importing ${name}`, 'boot', 'pool import', { name })
-    plans.push(await planImport(daemon, name, autostart, asked))
+    plans.push(await planImport(daemon, name, { autostart, force: false }, asked))
   }
   return plans.length > 0
     ? joined(plans)
@@ -202,14 +225,15 @@ function begin(ports: DaemonPorts, { walker }: Sheet, at: At, format: number): v
 async function openUp(
   ports: DaemonPorts,
   sheet: Sheet,
-  at: At,
+  at: At & Pick<Studied, 'last'>,
   asked: Asked,
   autostart: boolean,
 ): Promise<void> {
   const { walker, states } = sheet
   const { host } = ports
   const previous = previousOf(states.pool(), host.bootId())
-  walker.take([...openingDrafts(states, at, host.bootId(), previous, asked)], false)
+  const from = cameFrom(at.last, { host: host.hostName(), hostId: host.hostId() }, null)
+  walker.take([...openingDrafts(states, at, { bootId: host.bootId(), previous, from }, asked)], false)
   await sheet.rehearsals.derive(({ materialise }) => materialise.pool(at.name, at.dataset))
   const open = [...states.cts()].filter((ct) => ct.context.op !== null)
   for (const { context } of open) {
@@ -254,7 +278,7 @@ export function startNote(states: Pick<View, 'pool' | 'ct'>, cts: readonly strin
   return `then start by themselves, at most ${width} at a time: ${names.join(', ')}`
 }
 
-type Studied = { readonly states: States; readonly format: number }
+type Studied = { readonly states: States; readonly format: number; readonly last: Host | null }
 
 /** The states that the log of a pool tells, null when it has none. */
 async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<Studied | null> {
@@ -280,7 +304,7 @@ async function studied(ports: DaemonPorts, { name, dataset }: At): Promise<Studi
         for (const event of slice.events) fold.apply(event)
         next = slice.next
       }
-      return { states: fold.states, format: format.number }
+      return { states: fold.states, format: format.number, last: await lastHost(store).catch(() => null) }
     } finally {
       await store.close()
     }

@@ -11,6 +11,7 @@ import { mountedAt, type System } from './system.ts'
 import { DESTROY_PROGRAM, guidArgument, parseDestroyAnswer } from './zfs-destroy.ts'
 import { type Mount, parseZfsGet } from './zfs-parse.ts'
 import { markedPools, poolFacts } from './zfs-pool.ts'
+import { importable, importPool } from './zpool-import.ts'
 
 const ASKED = ['guid', 'createtxg', 'mounted', 'mountpoint', 'origin', ...LISTED].join(',')
 
@@ -201,5 +202,14 @@ export function linuxZfs(system: System): ZfsPort {
     },
     markedPools,
     pool: async (name): Promise<PoolFacts | null> => poolFacts(checkedName(name)),
+    importable: () => importable(system),
+    importPool: (guid, { force }, fence) => importPool(system, guid, force, fence),
+    async mountPool(name) {
+      for (const dataset of await tree(system, name))
+        if (dataset.properties['canmount'] !== 'noauto') await mountOne(system, dataset)
+    },
+    async exportPool(name, fence) {
+      await system.run({ argv: ['zpool', 'export', checkedName(name)] }, fence)
+    },
   }
 }

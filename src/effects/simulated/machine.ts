@@ -17,6 +17,7 @@ import { type HookReport, HostError, type Pressure } from '../host.ts'
 import { abandonStart, abandonStop, containerExits, type ExitKind } from './containers.ts'
 import { encodeArchive, readPath, writePath } from './filesystem.ts'
 import { mountDataset } from './mounts.ts'
+import { exportZpool, importZpool, isMarked, shelve } from './shelf.ts'
 import {
   type Archive,
   containerKey,
@@ -104,8 +105,37 @@ export class SimulatedMachine {
     this.changed()
   }
 
-  /** What the live system's pool service does: imports, hence mounts what may be mounted and can be. */
+  /**
+   * The power goes, and its disks are put into another host, which boots: this machine is that host from now on. What
+   * its zpools bear is the name of the host that had them.
+   */
+  carryDisks(to: { hostName: string; hostId: string }): void {
+    this.powerCut({ boot: false })
+    const { state } = this
+    const usedBy = { host: state.hostName, hostId: state.hostId ?? '', at: this.#now(), isActive: false }
+    for (const name of Object.keys(state.zpools)) shelve(state, name, usedBy)
+    Object.assign(state, to)
+    this.boot()
+  }
+
+  /** `zpool export`, by an admin. @throws E_NOT_FOUND, E_BUSY */
+  exportPool(name: string): void {
+    exportZpool(this.state, name)
+    this.changed()
+  }
+
+  /** Names of zpools, imported or on disks only. */
+  poolNames(): string[] {
+    return [...Object.keys(this.state.zpools), ...Object.keys(this.state.shelf)]
+  }
+
+  /**
+   * What the live system's pool service does: imports what is ours and may be, hence mounts what may be
+   * mounted and can be.
+   */
   boot(): void {
+    for (const name of Object.keys(this.state.shelf))
+      if (isMarked(this.state, name)) importZpool(this.state, name, false)
     const { datasets } = this.state
     for (const name of Object.keys(datasets).sort()) {
       if ((datasets[name]?.properties['canmount'] ?? 'on') !== 'on') continue
@@ -295,6 +325,7 @@ function emptyState(seed: number, hostName: string): MachineState {
     nextPid: 1000,
     zpools: {},
     datasets: {},
+    shelf: {},
     files: {},
     web: {},
     containers: {},

@@ -62,6 +62,12 @@ export function mountDataset(state: MachineState, name: string): void {
   dataset.mounted = true
 }
 
+/** Mounts what is in a zpool and is mounted by itself. @throws as mountDataset */
+export function mountAll(state: MachineState, pool: string): void {
+  for (const { name, properties } of subtree(state, pool))
+    if ((properties['canmount'] ?? 'on') === 'on') mountDataset(state, name)
+}
+
 /** Those below first, until one is in use. @throws E_BUSY (transient) unless lazy */
 export function unmountDataset(state: MachineState, name: string, lazy: boolean): void {
   for (const dataset of subtree(state, name).reverse()) {

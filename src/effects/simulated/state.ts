@@ -51,6 +51,15 @@ const zpoolSchema = z.object({
 })
 export type SimulatedZpool = z.infer<typeof zpoolSchema>
 
+/** A zpool that lies on disks and is not imported, and who had it last and did not export it. */
+const shelvedSchema = z.object({
+  zpool: zpoolSchema,
+  datasets: z.record(z.string(), datasetSchema),
+  usedBy: z
+    .object({ host: z.string(), hostId: z.string(), at: z.number(), isActive: z.boolean() })
+    .nullable(),
+})
+
 const containerSchema = z.object({
   pool: z.string(),
   id: z.string(),
@@ -89,6 +98,8 @@ export const machineStateSchema = z.object({
   nextPid: z.int(),
   zpools: z.record(z.string(), zpoolSchema),
   datasets: z.record(z.string(), datasetSchema),
+  /** By name. */
+  shelf: z.record(z.string(), shelvedSchema).default({}),
   files: tree,
   web: tree,
   containers: z.record(z.string(), containerSchema),

@@ -1,10 +1,11 @@
 /** The port to ZFS on a simulated machine; the rules are in `storage.ts`. */
 import { checkedName, LISTED } from '../datasets.ts'
-import type { Dataset, MarkedPool, PoolFacts, ZfsPort } from '../host.ts'
+import type { Dataset, MarkedPool, PoolFacts, UsedElsewhere, ZfsPort } from '../host.ts'
 import { HostError } from '../host.ts'
 import type { Call, Calls } from './calls.ts'
-import { mountDataset, mountpointOf, subtree, unmountDataset } from './mounts.ts'
+import { mountAll, mountDataset, mountpointOf, subtree, unmountDataset } from './mounts.ts'
 import { effective, setProperties, toldProperties } from './properties.ts'
+import * as shelf from './shelf.ts'
 import type { MachineState, SimulatedZpool } from './state.ts'
 import * as storage from './storage.ts'
 import { changePool, usedBytes } from './zpools.ts'
@@ -160,5 +161,15 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
         const pool = state.zpools[name]
         return pool ? poolFacts(state, pool) : null
       }),
+    importable: () => read('importable', '', () => shelf.importable(state)),
+    importPool: async (guid, { force }, fence) => {
+      let elsewhere: UsedElsewhere | null = null
+      await change('importPool', guid, fence, () => {
+        elsewhere = shelf.importZpool(state, guid, force)
+      })
+      return elsewhere
+    },
+    mountPool: (name) => change('mountPool', name, undefined, () => mountAll(state, name)),
+    exportPool: (name, fence) => change('exportPool', name, fence, () => shelf.exportZpool(state, name)),
   }
 }

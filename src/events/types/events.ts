@@ -206,6 +206,17 @@ export const eventSchemas = {
     dataset: z.string(),
     bootId: z.string(),
     previous: previousSessionSchema,
+    /** The host that had it before, when that was another one. */
+    from: z
+      .object({
+        host: z.string(),
+        hostId: z.string().nullable(),
+        /** That one had not exported it, and this import took it all the same. */
+        forced: z.literal(true).optional(),
+        /** When that one wrote to it last, by its own clock. */
+        usedAt: z.int().optional(),
+      })
+      .optional(),
   }),
   /** Recovery of this import is over: what it found, and the pool takes commands. */
   PoolReady: z.object({

@@ -40,6 +40,8 @@ export type PoolContext = WithDrift & {
   /** Full name of `<ds>` as of the newest import. */
   readonly dataset: string | null
   readonly bootId: string | null
+  /** Where it came from when it changed its host last, and when; absent when it never did. */
+  readonly cameFrom?: (EventData<'PoolOpened'>['from'] & { readonly at: number }) | undefined
   readonly users: Table<User>
   readonly idRanges: Table<IdRange>
   readonly repositories: Table<Repository>

@@ -43,10 +43,11 @@ const base = setup({
       return { pool, dataset: dataset ?? pool }
     }),
     opened: assign(({ context, event }) => {
-      const { pool, dataset, bootId, previous } = of(event, 'PoolOpened')
+      const { pool, dataset, bootId, previous, from, meta } = of(event, 'PoolOpened')
       // A daemon that died in the middle of its plan is followed by one that goes on with it.
       const autostart = previous === 'daemon-died' ? context.autostart : []
-      return { pool, dataset, bootId, autostart, op: interrupted(context.op) }
+      const moved = from ? { cameFrom: { ...from, at: meta.t } } : {}
+      return { pool, dataset, bootId, autostart, op: interrupted(context.op), ...moved }
     }),
     openedAgain: assign(({ event }) => {
       const { pool, dataset, bootId } = of(event, 'PoolOpened')

@@ -341,6 +341,7 @@ test('history and event ls print their columns', async () => {
     reason: null,
     stream: 'ct:X',
     type: 'CommandAccepted',
+    host: 'node1',
     boot: 'b',
     mono: 1,
   }

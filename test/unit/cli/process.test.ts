@@ -162,6 +162,7 @@ test('history -f prints what there is, then each command once, when it has ended
     reason: null,
     stream: 'ct:X',
     type: 'CommandAccepted',
+    host: 'node1',
     boot: 'b',
     mono: 1,
   })
@@ -202,6 +203,7 @@ test('monitor goes on after a restart of the daemon, from the last event that it
     pool: 'tank',
     seq,
     time: 0,
+    host: 'node1',
     boot: 'b',
     mono: 1,
     stream: 'ct:X',

@@ -7,6 +7,7 @@ import { containerCgroup, part } from '../../../../src/effects/linux/paths.ts'
 import { parseReport } from '../../../../src/effects/linux/spool.ts'
 import { guidArgument, parseDestroyAnswer } from '../../../../src/effects/linux/zfs-destroy.ts'
 import { parseMountinfo, parseZfsGet } from '../../../../src/effects/linux/zfs-parse.ts'
+import { parseImportable, parseUsedElsewhere } from '../../../../src/effects/linux/zpool-import.ts'
 
 test('what ZFS says is classified by what the engine does next', () => {
   const cases: [string, string, string][] = [
@@ -126,4 +127,56 @@ test('names become parts of paths only when they are plain', () => {
     assert.throws(() => part(bad))
   const at = { pool: 'tank', group: '/a/b', user: 'web', ctid: '101' }
   assert.equal(containerCgroup(at), 'osctl/pool.tank/group.a/group.b/user.web/ct.101')
+})
+
+test('zpools that could be imported are read, and which of them another host had last', () => {
+  const listed = `   pool: tank
+     id: 18446744073709551615
+  state: ONLINE
+status: The pool was last accessed by another system.
+ action: The pool can be imported using its name or numeric identifier and
+\tthe '-f' flag.
+   see: https://openzfs.github.io/openzfs-docs/msg/ZFS-8000-EY
+ config:
+
+\ttank        ONLINE
+\t  vdb       ONLINE
+
+   pool: data
+     id: 7
+  state: ONLINE
+ action: The pool can be imported using its name or numeric identifier.
+ config:
+
+\tdata        ONLINE
+\t  vdc       ONLINE
+`
+  assert.deepEqual(parseImportable(listed), [
+    { name: 'tank', guid: '18446744073709551615', isUsedElsewhere: true },
+    { name: 'data', guid: '7', isUsedElsewhere: false },
+  ])
+  assert.deepEqual(parseImportable('no pools available to import\n'), [])
+})
+
+test('the refusal of a zpool that another host has says who, and when', () => {
+  const said = programError(
+    'zpool',
+    `cannot import 'tank': pool was previously in use from another system.
+Last accessed by alpha (hostid=c0ffee) at Wed Nov 25 09:00:00 2026
+The pool can be imported, use 'zpool import -f' to import the pool.
+`,
+    'exit status 1',
+  ).message
+  const at = new Date(2026, 10, 25, 9).getTime()
+  assert.deepEqual(parseUsedElsewhere(said), { host: 'alpha', hostId: '00c0ffee', at, isActive: false })
+  const active =
+    "cannot import 'tank': pool is imported on alpha (hostid: 0xc0ffee); Export the pool on the other system, then run 'zpool import'."
+  assert.deepEqual(parseUsedElsewhere(active), {
+    host: 'alpha',
+    hostId: '00c0ffee',
+    at: null,
+    isActive: true,
+  })
+  for (const other of ["cannot import 'tank': no such pool available", ''])
+    assert.equal(parseUsedElsewhere(other), null)
 })
