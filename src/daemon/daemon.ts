@@ -50,8 +50,8 @@ export class Daemon {
   readonly pools = new Map<string, Pool>()
   /** What could not be done at start or import, by pool; shown by `status` and `healthcheck`. */
   readonly problems = new Map<string, string>()
-  /** Those of them that are problems because another host had the pool last. */
-  readonly elsewhere = new Set<string>()
+  /** Those of them that another host had the pool last, as they were told. */
+  readonly elsewhere = new Map<string, string>()
   /** Told of pools that come and go. */
   readonly watchers = new Set<PoolWatcher>()
   readonly startedAt: number

@@ -82,21 +82,33 @@ export async function bringIn(ports: Ports, name: string, force: boolean): Promi
   return taken
 }
 
-/** Pools that were refused and are not there any more, or were let go there, are no problem here. */
-export async function reviewElsewhere(daemon: {
-  readonly ports: Ports
+type Problems = {
+  /** What is wrong, by pool. */
   readonly problems: Map<string, string>
-  readonly elsewhere: Set<string>
-  readonly pools: ReadonlyMap<string, unknown>
-}): Promise<void> {
-  const { elsewhere, problems, pools, ports } = daemon
-  if (elsewhere.size === 0) return
-  const seen = await ports.host.zfs.importable().catch(() => null)
+  /** What is wrong with those that another host had last. */
+  readonly elsewhere: Map<string, string>
+}
+
+/** That another host had a pool last is a problem until it is imported. */
+export function leftElsewhere({ problems, elsewhere }: Problems, name: string, message: string): void {
+  problems.set(name, message)
+  elsewhere.set(name, message)
+}
+
+/** Another problem that a pool has by now stays. */
+export function notElsewhere({ problems, elsewhere }: Problems, name: string): void {
+  if (problems.get(name) === elsewhere.get(name)) problems.delete(name)
+  elsewhere.delete(name)
+}
+
+/** Pools that were refused and are not there any more, or were let go there, are no problem here. */
+export async function reviewElsewhere(daemon: Problems & { readonly ports: Ports }): Promise<void> {
+  if (daemon.elsewhere.size === 0) return
+  const seen = await daemon.ports.host.zfs.importable().catch(() => null)
   if (seen === null) return
-  for (const name of elsewhere) {
-    if (seen.some((pool) => pool.name === name && pool.isUsedElsewhere)) continue
-    elsewhere.delete(name)
-    if (!pools.has(name)) problems.delete(name)
+  for (const name of daemon.elsewhere.keys()) {
+    const isStill = seen.some((pool) => pool.name === name && pool.isUsedElsewhere)
+    if (!isStill) notElsewhere(daemon, name)
   }
 }
 

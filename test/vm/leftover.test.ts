@@ -1,17 +1,19 @@
 /**
- * On real ZFS: the daemon is killed while a helper of an effect works, somebody changes by hand what is osctld's, and the
- * machine shuts down cleanly.
+ * On real ZFS: the daemon is killed while a helper of an effect works, somebody changes by hand what is osctld's, the
+ * machine shuts down cleanly, and at last it loses power for good and another one has its disk.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { MINUTE, Scene } from './scene.ts'
+
+const BETA = { mac: '52:54:00:be:7a:01', append: 'osctl.hostname=beta' }
 
 const ARCHIVE = '/usr/share/osctl/repository/v1/vpsadminos/minimal/x86_64/debian/stable/image-archive.tar'
 let scene: Scene
 
 before(
   async () => {
-    scene = await Scene.boot([8])
+    scene = await Scene.boot([8], { append: 'osctl.hostname=alpha' })
     await scene.pool('tank', '/dev/vdb')
     await scene.osctl('ct new --distribution busybox bb')
     await scene.osctl('ct set autostart bb')
@@ -68,5 +70,24 @@ describe('what a dead daemon left behind', { timeout: 30 * MINUTE }, () => {
     await scene.eventually('bb was started', async () => (await state('bb')) === 'running', 3 * MINUTE)
     assert.match(await scene.osctl('history'), /pool exported/)
     assert.match(await scene.osctl('event verify'), /ok/)
+  })
+
+  it('on another host: refused, with who had the pool and what to type; taken by force, and both are named', async () => {
+    await scene.carryDisks(BETA)
+    await scene.machine.waitForConsole(/pool tank was last used by alpha \(host id [0-9a-f]{8}\) at /, MINUTE)
+    assert.equal(await scene.sh('zpool list -H -o name'), '')
+    const why = await scene.refused('pool import tank', /two hosts that use one pool destroy it/)
+    assert.match(why, /osctl pool import --force tank\)$/)
+    const { status, text } = await scene.machine.run('osctl healthcheck')
+    assert.equal(status, 1)
+    assert.match(text, /last used by alpha/)
+    await scene.osctl('pool import -f tank')
+    await scene.eventually('bb was started', async () => (await state('bb')) === 'running', 3 * MINUTE)
+    const history = await scene.osctl('history')
+    assert.match(history, /pool imported by force from alpha \(host id [0-9a-f]{8}\), which had it until 20/)
+    for (const host of ['alpha', 'beta']) assert.match(history, new RegExp(` ${host} *$`, 'm'))
+    assert.match(await scene.osctl('pool show -H -o came_from tank'), /^alpha .*, by force/)
+    assert.match(await scene.osctl('healthcheck'), /No errors detected/)
+    assert.match(await scene.osctl('event verify --full'), /ok/)
   })
 })

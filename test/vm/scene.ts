@@ -15,7 +15,7 @@ const KERNEL = 'no_timer_check panic=1'
 
 export class Scene implements AsyncDisposable {
   readonly dir: string
-  readonly #options: BootOptions
+  #options: BootOptions
   #machine: Machine | null = null
   #boots = 0
   #daemon = ''
@@ -62,6 +62,13 @@ export class Scene implements AsyncDisposable {
   /** Cuts the power, and boots again on what the disks hold. */
   async powerCut(): Promise<void> {
     await this.machine.kill()
+    await this.#start()
+  }
+
+  /** Cuts the power, and puts the disks into another machine, which boots with these options. */
+  async carryDisks(other: Pick<BootOptions, 'mac' | 'append'>): Promise<void> {
+    await this.machine.kill()
+    this.#options = { ...this.#options, ...other, append: `${KERNEL} ${other.append ?? ''}` }
     await this.#start()
   }
 

@@ -22,7 +22,10 @@ export function hostHandlers(
 ): HandlersOf<'ping' | 'status' | 'healthcheck' | 'debug.machine' | 'shutdown'> {
   return {
     ping: async () => 'pong',
-    status: async () => statusOf(daemon, pid),
+    status: async () => {
+      await reviewElsewhere(daemon)
+      return statusOf(daemon, pid)
+    },
     healthcheck: async ({ pools }) => await healthOf(daemon, pools),
     'debug.machine': async ({ machine }) => mermaid(machine),
     shutdown: async (params, call) => {

@@ -1,7 +1,7 @@
 /** The handler of `pool import`: of all that is in ZFS, or of one pool, which is brought into ZFS if it is not there. */
 import type { Asked } from '../../machines/decide/decision.ts'
 import type { Daemon } from '../daemon.ts'
-import { bringIn, isElsewhere } from '../elsewhere.ts'
+import { bringIn, isElsewhere, leftElsewhere, notElsewhere } from '../elsewhere.ts'
 import { invalid } from '../errors.ts'
 import { planned } from '../plan/plan.ts'
 import { planImport, planImportAll } from '../plan/pools.ts'
@@ -44,17 +44,18 @@ async function importNamed(
 ): Promise<void> {
   const taken = await daemon.sole(name, async () => {
     if (daemon.pools.has(name)) throw alreadyImported(name)
-    return await bringIn(daemon.ports, name, force).catch(async (error) => {
-      if (isElsewhere(error)) await leftElsewhere(daemon, name, error, asked)
+    try {
+      const taken = await bringIn(daemon.ports, name, force)
+      notElsewhere(daemon, name)
+      return taken
+    } catch (error) {
+      // Whoever was refused may not have been a person: it is shown until the pool is imported.
+      if (isElsewhere(error)) {
+        leftElsewhere(daemon, name, error.message)
+        await daemon.hostLog.refused('pool import', { name }, error, asked).catch(() => {})
+      }
       throw error
-    })
+    }
   })
   await daemon.import(name, autostart, asked, { accepted, taken })
-}
-
-/** Whoever was refused may not have been a person: it is shown until the pool is imported. */
-async function leftElsewhere(daemon: Daemon, name: string, error: Error, asked: Asked): Promise<void> {
-  daemon.problems.set(name, error.message)
-  daemon.elsewhere.add(name)
-  await daemon.hostLog.refused('pool import', { name }, error, asked).catch(() => {})
 }
