@@ -32,7 +32,7 @@ describe('what a dead daemon left behind', { timeout: 30 * MINUTE }, () => {
     await scene.sh(`cp ${ARCHIVE} /tank/copy.tar`, 5 * MINUTE)
     await scene.sh('(osctl ct import --as-id late /tank/copy.tar >/tmp/import.log 2>&1 &)')
     await scene.machine.waitUntilSucceeds(
-      "osctl op ls | grep -q 'image.unpack' && ls -d /sys/fs/cgroup/osctl/effects/*.2",
+      "osctl op ls | grep -q 'image.unpack' && grep -q . /sys/fs/cgroup/osctl/effects/*.2/cgroup.procs",
     )
     await scene.sh('pkill -KILL -f osctld.cjs')
     await scene.expectNewDaemon()
