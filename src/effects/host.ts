@@ -78,8 +78,9 @@ export interface ZfsPort {
   /** `zfs rename`, one sync task; unmounts first, also when it is refused. E_EXISTS when the target is there. */
   rename(from: string, to: string, fence: Fence): Promise<void>
   /**
-   * Destroys a dataset or snapshot recursively, in one txg, only if what has that name has this guid
-   * (`zfs program`). Absent: success. Another guid: E_REFUSED. Mounted or held: E_BUSY, transient.
+   * Destroys a dataset or snapshot recursively, all or nothing, in one txg, only if what has that name has this guid
+   * (`zfs program`). Absent: success. Another guid: E_REFUSED. Mounted, held or in use: E_BUSY, transient.
+   * A bookmark that is newer than its snapshots: E_REFUSED, for ZFS does not tell then whether it is in use.
    * Clones depend on it: E_REFUSED.
    */
   destroy(name: string, guid: string, fence: Fence): Promise<void>

@@ -17,6 +17,18 @@ const script = (name: string, play: (t: Transcript, at: string) => Promise<void>
   },
 })
 
+/** One after another is in use, where no mount shows it, when all is to be destroyed. */
+async function usedUnseen(t: Transcript, name: string, each: readonly string[]): Promise<void> {
+  for (const used of each) {
+    for (const mounted of each) await t.zfs.mount(mounted)
+    const release = await t.stage.occupy(used)
+    await t.zfs.unmount(name, { lazy: true })
+    await t.zfs.destroy(name, await t.guidOf(name), t.fence)
+    await t.see(name, 'with snapshots')
+    await release()
+  }
+}
+
 export const DATASETS: readonly Script[] = [
   script('create', async (t, at) => {
     await t.zfs.create(`${at}/a`, { mount: true, properties: {} }, t.fence)
@@ -250,6 +262,30 @@ export const DATASETS: readonly Script[] = [
     await t.see(at)
   }),
 
+  script('in use', async (t, at) => {
+    const [name, below] = [`${at}/a`, `${at}/a/below`]
+    for (const made of [name, below, `${name}/last`])
+      await t.zfs.create(made, { mount: true, properties: {} }, t.fence)
+    for (const made of [`${name}@s`, `${below}@one`, `${below}@two`]) await t.zfs.snapshot(made, t.fence)
+    await usedUnseen(t, name, [name, below])
+    await t.by('a bookmark of its last snapshot', () => t.stage.bookmark(`${below}@two`, 'mark'))
+    await t.zfs.destroy(`${below}@two`, await t.guidOf(`${below}@two`), t.fence)
+    // ZFS does not tell of this one whether it is in use.
+    await t.zfs.destroy(name, await t.guidOf(name), t.fence)
+    await t.see(at, 'with snapshots')
+    await t.zfs.snapshot(`${below}@three`, t.fence)
+    await t.zfs.destroy(name, await t.guidOf(name), t.fence)
+    await t.see(at, 'with snapshots')
+  }),
+
+  script('in use without snapshots', async (t, at) => {
+    const [name, below] = [`${at}/a`, `${at}/a/below`]
+    for (const made of [name, below]) await t.zfs.create(made, { mount: true, properties: {} }, t.fence)
+    await usedUnseen(t, name, [name, below])
+    await t.zfs.destroy(name, await t.guidOf(name), t.fence)
+    await t.see(at)
+  }),
+
   {
     name: 'pools',
     async play(t) {
@@ -278,6 +314,8 @@ export const DATASETS: readonly Script[] = [
     async play(t) {
       for (const name of ['a', 'b', 'c']) await t.zfs.create(`${SMALL}/${name}`, NOAUTO, t.fence)
       await t.zfs.create(`${SMALL}/d`, { mount: true, properties: { canmount: 'noauto' } }, t.fence)
+      await t.zfs.create(`${SMALL}/e`, NOAUTO, t.fence)
+      await t.zfs.snapshot(`${SMALL}/e@s`, t.fence)
       await t.by('the pool is filled', () => t.stage.fill())
       await t.zfs.create(`${SMALL}/new`, NOAUTO, t.fence)
       await t.zfs.snapshot(`${SMALL}/a@s`, t.fence)
@@ -288,6 +326,7 @@ export const DATASETS: readonly Script[] = [
       await t.zfs.directories(`${SMALL}/d`, { '.': 0o700 }, t.fence)
       await t.zfs.directories(`${SMALL}/d`, { '.': 0o755 }, t.fence)
       await t.zfs.destroy(`${SMALL}/c`, await t.guidOf(`${SMALL}/c`), t.fence)
+      await t.zfs.destroy(`${SMALL}/e`, await t.guidOf(`${SMALL}/e`), t.fence)
     },
   },
 

@@ -73,6 +73,8 @@ export async function linuxStage(disk: string): Promise<Stage> {
     occupy,
     link: async (dataset, name) => symlinkSync('/', `/${dataset}/${name}`),
     hold: async (snapshot, held) => void sh(`zfs ${held ? 'hold' : 'release'} conformance ${snapshot}`),
+    bookmark: async (snapshot, name) =>
+      void sh(`zfs bookmark ${snapshot} ${snapshot.replace(/@.*/, '')}#${name}`),
     async inside(ref, what) {
       const init = await initOf(ref)
       if (what === 'crash') sh(`echo 1 >${CGROUP}/cgroup.kill`)

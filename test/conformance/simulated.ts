@@ -30,6 +30,7 @@ export function simulatedStage(): Stage {
     },
     link: async (dataset, name) => machine.putFile(`/${dataset}/${name}`, '-> /'),
     hold: async (snapshot, held) => machine.holdSnapshot(snapshot, held),
+    bookmark: async (snapshot, name) => machine.bookmark(snapshot, name),
     inside: async (ref, what) => machine.containerExits(ref, what === 'poweroff' ? 'stop' : what),
     stubborn: async (isSo) => machine.setStubborn(CT.id, isSo),
     isPopulated: async (ref) => machine.state.containers[containerKey(ref)] !== undefined,

@@ -35,6 +35,8 @@ export interface Stage {
   link(dataset: string, name: string): Promise<void>
   /** `zfs hold` and `zfs release` */
   hold(snapshot: string, held: boolean): Promise<void>
+  /** `zfs bookmark` */
+  bookmark(snapshot: string, name: string): Promise<void>
   /** The same end inside of the container; resolves when it is over. */
   inside(ref: ContainerRef, what: 'poweroff' | 'reboot' | 'crash'): Promise<void>
   /** The init of the container with this specification takes no signal (or does again). */

@@ -1,8 +1,8 @@
 /**
  * dataset.destroy: frees the dataset with this guid, its snapshots and children, in one txg.
  *
- * Killed before: it is there, not started. There is no during: a channel program is all or nothing, and ZFS
- * frees the blocks in the background by itself. Killed after, or twice: absent, which is success. A dataset
+ * Killed before: it is there, not started. There is no during: the channel program is all or nothing
+ * (linux/zfs-destroy.ts), and ZFS frees the blocks in the background by itself. Killed after, or twice: absent, which is success. A dataset
  * of the same name with another guid is somebody else's and is refused. Undo: none, so who asks for it must
  * be sure; deleting a container goes to the trash first.
  */
@@ -10,7 +10,8 @@ import { type EffectKind, none } from '../effect.ts'
 import { fullName } from './common.ts'
 
 /**
- * @throws E_BUSY (transient); E_REFUSED (permanent) when the name is another dataset's or clones depend on it
+ * @throws E_BUSY (transient); E_REFUSED (permanent) when the name is another dataset's, clones depend on it, or a
+ *         bookmark keeps ZFS from telling whether it is in use
  * @idempotent yes, by guid
  * @source zfs-program(8) zfs.sync.destroy, OpenZFS 2.3
  */

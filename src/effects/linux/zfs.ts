@@ -8,7 +8,7 @@
 import { checkedName, LISTED } from '../datasets.ts'
 import { type Dataset, type Fence, HostError, type PoolFacts, type ZfsPort } from '../host.ts'
 import { mountedAt, type System } from './system.ts'
-import { DESTROY_PROGRAM, guidArgument, parseDestroyAnswer } from './zfs-destroy.ts'
+import { DESTROY_PROGRAM, destroyRefusal, guidArgument, parseDestroyAnswer } from './zfs-destroy.ts'
 import { type Mount, parseZfsGet } from './zfs-parse.ts'
 import { markedPools, poolFacts } from './zfs-pool.ts'
 import { importable, importPool } from './zpool-import.ts'
@@ -109,22 +109,8 @@ async function destroy(system: System, name: string, guid: string, fence: Fence)
   }
   const argv: [string, ...string[]] = ['zfs', 'program', '-j', pool, '-', name, guidArgument(guid)]
   const answer = parseDestroyAnswer((await system.run({ argv, stdin: DESTROY_PROGRAM }, fence)).stdout)
-  if (answer.is === 'other') {
-    throw new HostError(
-      'E_REFUSED',
-      'permanent',
-      `${name} has guid ${answer.guid}, not ${guid}: it is not ours to destroy`,
-    )
-  }
-  if (answer.is === 'clone')
-    throw new HostError('E_REFUSED', 'permanent', `cannot destroy ${name}: ${answer.what}`)
-  if (answer.is === 'hold')
-    throw new HostError('E_BUSY', 'transient', `cannot destroy ${name}: ${answer.what}`)
-  if (answer.is === 'errno') {
-    const [code, failure] =
-      answer.errno === 16 ? (['E_BUSY', 'transient'] as const) : (['E_FAILED', 'permanent'] as const)
-    throw new HostError(code, failure, `cannot destroy ${answer.what}: errno ${answer.errno}`)
-  }
+  const refusal = destroyRefusal(name, guid, answer)
+  if (refusal) throw refusal
 }
 
 /** Destroys every snapshot of a dataset and of those below it: what received streams brought along. */

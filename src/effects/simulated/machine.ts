@@ -205,6 +205,13 @@ export class SimulatedMachine {
     seen.snapshot.held = held
   }
 
+  /** `zfs bookmark` @throws E_NOT_FOUND */
+  bookmark(snapshot: string, name: string): void {
+    const seen = lookUp(this.state, snapshot)
+    if (!seen?.isSnapshot) throw notFound('bookmark', snapshot)
+    seen.dataset.bookmarks[name] = seen.createtxg
+  }
+
   /** Somebody's files take all the room that a zpool has. @throws E_NOT_FOUND */
   fill(name: string): void {
     const root = requireDataset(this.state, name)

@@ -27,6 +27,8 @@ const datasetSchema = z.object({
   /** Full name of the snapshot that this is a clone of. */
   origin: z.string().nullable(),
   mounted: z.boolean(),
+  /** `zfs bookmark`: its name → createtxg of the snapshot that it remembers. */
+  bookmarks: tree.default({}),
   /** The directory that it is mounted on is there. */
   directory: z.boolean().default(true),
   /** Local properties, user properties and native ones alike. */

@@ -61,6 +61,7 @@ export function addDataset(
     bytes: 0,
     held: false,
     snapshots: {},
+    bookmarks: {},
   }
   state.datasets[name] = dataset
   return dataset
@@ -174,6 +175,13 @@ export function renameDataset(state: MachineState, from: string, to: string): vo
 const hasClones = (state: MachineState, snapshots: ReadonlySet<string>): boolean =>
   Object.values(state.datasets).some(({ origin }) => origin !== null && snapshots.has(origin))
 
+/** Has it snapshots, and a bookmark that is newer than they are? What has none tells whether it is in use. */
+function hidesItsUse({ snapshots, bookmarks }: SimulatedDataset): boolean {
+  const latest = (txgs: readonly string[]): number => Math.max(0, ...txgs.map(Number))
+  const snapshot = latest(Object.values(snapshots).map(({ createtxg }) => createtxg))
+  return snapshot > 0 && latest(Object.values(bookmarks)) > snapshot
+}
+
 /** Recursive destroy by guid in one txg. @throws E_REFUSED (permanent); E_BUSY (transient) */
 export function destroyDataset(state: MachineState, name: string, guid: string): void {
   const seen = lookUp(state, name)
@@ -199,6 +207,9 @@ export function destroyDataset(state: MachineState, name: string, guid: string):
       'permanent',
       `${cannot}: ${seen.isSnapshot ? 'snapshot' : 'filesystem'} has dependent clones`,
     )
+  }
+  if (doomed.some(hidesItsUse)) {
+    throw new HostError('E_REFUSED', 'permanent', `${cannot}: a bookmark is newer than its snapshots`)
   }
   if (snapshots.some(([, { held }]) => held)) throw busy('a snapshot is held')
   if (doomed.some((dataset) => isInUse(state, dataset))) throw busy('dataset is busy')

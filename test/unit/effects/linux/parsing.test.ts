@@ -5,7 +5,11 @@ import { classify, oneLine, programError } from '../../../../src/effects/linux/e
 import { isInit, parseStat } from '../../../../src/effects/linux/inspect.ts'
 import { containerCgroup, part } from '../../../../src/effects/linux/paths.ts'
 import { parseReport } from '../../../../src/effects/linux/spool.ts'
-import { guidArgument, parseDestroyAnswer } from '../../../../src/effects/linux/zfs-destroy.ts'
+import {
+  destroyRefusal,
+  guidArgument,
+  parseDestroyAnswer,
+} from '../../../../src/effects/linux/zfs-destroy.ts'
 import { parseMountinfo, parseZfsGet } from '../../../../src/effects/linux/zfs-parse.ts'
 import { parseImportable, parseUsedElsewhere } from '../../../../src/effects/linux/zpool-import.ts'
 
@@ -90,6 +94,29 @@ test('a guid is compared as the channel program prints it', () => {
   })
   assert.deepEqual(parseDestroyAnswer('{"return":"done"}'), { is: 'done' })
   assert.throws(() => parseDestroyAnswer('{}'), /not an answer/)
+})
+
+test('what the destroy program answers is told in one line, with what is in the way', () => {
+  const told = (answer: string): string => {
+    const refusal = destroyRefusal('tank/x', '5', parseDestroyAnswer(JSON.stringify({ return: answer })))
+    return refusal === null ? 'done' : `${refusal.code} ${refusal.failure} ${refusal.message}`
+  }
+  const cases: [string, string][] = [
+    ['done', 'done'],
+    ['absent', 'done'],
+    ['guid 6', 'E_REFUSED permanent cannot destroy tank/x: it has guid 6, not 5: it is not ours'],
+    ['clone tank/y of tank/x@s', 'E_REFUSED permanent cannot destroy tank/x: clone tank/y of tank/x@s'],
+    ['hold keep on tank/x@s', 'E_BUSY transient cannot destroy tank/x: hold keep on tank/x@s'],
+    ['errno 16 on tank/x/var', 'E_BUSY transient cannot destroy tank/x: tank/x/var is in use'],
+    ['errno 11 on tank/x', 'E_BUSY transient cannot destroy tank/x: tank/x is in use'],
+    ['errno 5 on tank/x', 'E_FAILED permanent cannot destroy tank/x: tank/x: errno 5'],
+    [
+      'bookmark tank/x',
+      'E_REFUSED permanent cannot destroy tank/x: a bookmark of tank/x is newer than its snapshots, so that ZFS does not ' +
+        'tell whether it is in use: zfs list -t bookmark tank/x, then zfs destroy',
+    ],
+  ]
+  for (const [answer, what] of cases) assert.equal(told(answer), what)
 })
 
 test('a process may have any name in /proc/<pid>/stat', () => {
