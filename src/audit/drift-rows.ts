@@ -6,6 +6,7 @@ import type { Drift } from '../machines/drift.ts'
 import { ctidOf, type States, streamOfCt } from '../machines/fold.ts'
 import type { DriftRow, HealthRow } from '../rpc/host-rows.ts'
 import type { At, Finding } from './drift.ts'
+import { commandText } from './zfs-change-rows.ts'
 
 type View = At & { readonly name: string; readonly states: States & DecideView }
 
@@ -42,6 +43,7 @@ function rowOf(view: View, ct: CtState | null, name: string, drift: Drift): Drif
     expected: drift.expected,
     seen: drift.seen,
     since: drift.since,
+    by: drift.found.by ? commandText(drift.found.by) : null,
     settle: ways.join(', ') || 'by hand',
     adopt: adopt.can ? null : adopt.why,
     repair: repair.can ? null : repair.why,

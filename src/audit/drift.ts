@@ -13,6 +13,10 @@ import { ACTIVE_PROPERTY, CT_PROPERTIES, SCOPE_PROPERTY } from '../machines/deci
 import type { WithDrift } from '../machines/drift.ts'
 import { type States, streamOfCt } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
+import { type Finding, rollbacksOf, rolledBack, withCause } from './drift-cause.ts'
+import { emptyHistory, type ZpoolHistory, type ZpoolRecord } from './zpool-history.ts'
+
+export type { Finding } from './drift-cause.ts'
 
 /** One dataset, as far as drift asks: `properties` by name, null where one is not set. */
 export type SeenDataset = {
@@ -35,23 +39,25 @@ export type Sight = {
   readonly names: ReadonlyMap<string, string>
   /** By the container's own id; those that were not looked at are not there. */
   readonly runs: ReadonlyMap<string, SeenRun>
+  /** The pool's own diary; empty where it was not read. */
+  readonly history: ZpoolHistory
+  /** Of that, the newest rollback of each dataset. */
+  readonly rollbacks: ReadonlyMap<string, ZpoolRecord>
 }
 
 /** @pure */
-export function sighted(datasets: readonly SeenDataset[], runs: Sight['runs']): Sight {
+export function sighted(
+  datasets: readonly SeenDataset[],
+  runs: Sight['runs'],
+  history: ZpoolHistory = emptyHistory(),
+): Sight {
   return {
+    history,
+    rollbacks: rollbacksOf(history),
     datasets: new Map(datasets.map((seen) => [seen.name, seen])),
     names: new Map(datasets.map(({ guid, name }) => [guid, name])),
     runs,
   }
-}
-
-export type Finding = {
-  readonly stream: StreamId
-  readonly drift: string
-  readonly expected: string
-  readonly seen: string
-  readonly found: Found
 }
 
 /** Datasets of `<ds>` itself that every pool has. */
@@ -101,7 +107,8 @@ export function ctFindings({ dataset }: At, ct: CtState, sight: Sight): Finding[
     const facts = { run: run.runName, evidence: run.run ?? null }
     found.push({ stream, drift: 'running', expected: 'stopped', seen, found: facts })
   }
-  return found
+  found.push(...rolledBack(sight.history, sight.rollbacks.get(name), stream, ct))
+  return found.map((finding) => withCause(sight.history, name, finding))
 }
 
 function propertyFindings(
@@ -158,7 +165,10 @@ export function poolFindings(at: At, states: States, sight: Sight): Finding[] {
       if (it) found.push({ stream, ...it, drift: `${place}/${key}/${it.drift}` })
     }
   }
-  return [...found, ...marks(at, sight), ...foreign(at, states, sight)]
+  return [...found, ...marks(at, sight), ...foreign(at, states, sight)].map((finding) => {
+    const subject = finding.drift.split('/').slice(0, -1).join('/')
+    return withCause(sight.history, subject === '' ? at.pool : `${at.dataset}/${subject}`, finding)
+  })
 }
 
 function marks({ pool, dataset }: At, sight: Sight): Finding[] {

@@ -8,6 +8,7 @@ import type { HistoryRow } from '../rpc/results.ts'
 import { formatTime } from '../rpc/time.ts'
 import type { SessionSeen } from './read.ts'
 import type { PoolView } from './view.ts'
+import { commandText } from './zfs-change-rows.ts'
 
 export const HAPPENED = 'system:monitor'
 
@@ -92,7 +93,7 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     case 'CtLost':
       return 'stopped: the host died'
     case 'DriftNoticed':
-      return `changed by hand: ${data['drift']}: ${data['seen']}; expected: ${data['expected']}`
+      return noticed(event.data as EventData<'DriftNoticed'>)
     case 'DriftGone':
       return `as the log says again: ${data['drift']}`
     case 'CtSessionOpened':
@@ -112,6 +113,11 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
     default:
       return event.type
   }
+}
+
+function noticed({ drift, seen, expected, found }: EventData<'DriftNoticed'>): string {
+  const by = found.by && !seen.includes(found.by.command) ? `; by ${commandText(found.by)}` : ''
+  return `changed by hand: ${drift}: ${seen}; expected: ${expected}${by}`
 }
 
 function opening({ previous, from }: EventData<'PoolOpened'>): string {

@@ -23,6 +23,7 @@ import type { CtState } from '../machines/container/machine.ts'
 import { ctIdOf, streamOfCt } from '../machines/fold.ts'
 import { exists, lifeOf } from '../machines/life.ts'
 import type { PoolState } from '../machines/pool/machine.ts'
+import { Diary } from './diary.ts'
 import type { Committed, Journal } from './journal.ts'
 import type { DaemonPorts } from './ports.ts'
 import { refOf } from './reality.ts'
@@ -50,16 +51,22 @@ type Look = {
 
 export class DriftScan {
   readonly #pool: Watched
+  readonly diary: Diary
   #running: Promise<void> | null = null
 
   constructor(pool: Watched) {
     this.#pool = pool
+    this.diary = new Diary(() => pool.ports, pool)
   }
 
-  /** Looks now, or waits for the look that is under way and looks again. @throws HostError */
-  async scan(): Promise<void> {
+  /**
+   * Looks now, or waits for the look that is under way and looks again.
+   * @param isAsked  not one of those that are taken now and then
+   * @throws HostError
+   */
+  async scan(isAsked = true): Promise<void> {
     await this.#running?.catch(() => {})
-    this.#running ??= this.#scan().finally(() => {
+    this.#running ??= this.#scan(isAsked).finally(() => {
       this.#running = null
     })
     await this.#running
@@ -104,7 +111,7 @@ export class DriftScan {
   async #watch(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#pool.ports.clock.sleep(PAUSE_MS, signal)
-      await this.scan().catch((error) => {
+      await this.scan(false).catch((error) => {
         if (!signal.aborted)
           this.#pool.ports.logger.warn(
             { pool: this.#pool.name, error: String(error) },
@@ -115,7 +122,7 @@ export class DriftScan {
   }
 
   /** What differs now, recorded or not. Changes nothing. @throws HostError */
-  async look(): Promise<Look> {
+  async look(isAsked = false): Promise<Look> {
     const { journal, name, dataset } = this.#pool
     const { states } = journal
     const before = states.pool()
@@ -123,7 +130,7 @@ export class DriftScan {
     const { seq } = journal.head()
     const datasets = await this.#datasets()
     const at = { pool: name, dataset }
-    const sight = sighted(datasets, await this.#runs(cts))
+    const sight = sighted(datasets, await this.#runs(cts), (await this.diary.look(isAsked)) ?? undefined)
     const found = poolFindings(at, states, sight)
     // What a creation made and took away meanwhile is of nobody, and gone.
     const isStill = journal.head().seq === seq
@@ -158,13 +165,13 @@ export class DriftScan {
     return runs
   }
 
-  async #scan(): Promise<void> {
+  async #scan(isAsked: boolean): Promise<void> {
     const pool = this.#pool
     if (pool.journal.unavailable !== null) return
     for (const ct of pool.containers()) await pool.lookForNews(ct)
     // A seal lays the states anew: what is compared are those that the next decision will find.
     await pool.journal.caughtUp()
-    const { cts, pool: found, before } = await this.look()
+    const { cts, pool: found, before } = await this.look(isAsked)
     for (const [ct, findings] of cts) await this.#record(ct, findings)
     await pool.journal.submit((view) => {
       const now = view.pool()

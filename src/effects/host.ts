@@ -101,6 +101,8 @@ export interface ZfsPort {
   /** zpools that carry our mark, imported in ZFS: name, guid, health, `<ds>`, mounted. */
   markedPools(): Promise<MarkedPool[]>
   pool(name: string): Promise<PoolFacts | null>
+  /** The end of what `zpool history -il` prints, at most so many bytes; its first line may be cut. */
+  history(pool: string, maxBytes: number): Promise<string>
   /** zpools that lie on disks and are not imported in ZFS: all disks are read for it. */
   importable(): Promise<ImportablePool[]>
   /**

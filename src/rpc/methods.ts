@@ -323,6 +323,14 @@ export const methods = {
 
   'drift.list': z.strictObject({ pools: pools.optional(), ...at, ...meta }),
   'drift.scan': z.strictObject({ pools: pools.optional(), ...meta }),
+  /** What others did to our datasets, and effects that ZFS has no record of, from `zpool history`. */
+  'drift.changes': z.strictObject({
+    pools: pools.optional(),
+    since: z.int().min(0).optional(),
+    /** Also what osctld did itself. */
+    all: z.boolean().default(false),
+    ...meta,
+  }),
   /** As `drift.list` names it; `POOL:` may precede. */
   'drift.adopt': z.strictObject({ id: z.string().min(1).max(600), ...meta }),
   'drift.repair': z.strictObject({ id: z.string().min(1).max(600), ...meta }),

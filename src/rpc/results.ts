@@ -2,7 +2,7 @@
 
 import type { ExportHeader, ExportPage, ReplaySummary } from './archive-rows.ts'
 import type { BootListRow, BootReport } from './boot-rows.ts'
-import type { DriftRow, HealthRow, Status } from './host-rows.ts'
+import type { DriftRow, HealthRow, Status, ZfsChangeRow } from './host-rows.ts'
 import type { LogResults } from './log-results.ts'
 import type { MethodName } from './methods.ts'
 import type { Plan } from './plan.ts'
@@ -12,7 +12,7 @@ import type { AutostartRow, Why } from './why-rows.ts'
 
 export type { BootRow, ExportHeader, ExportPage, Incident, ReplaySummary } from './archive-rows.ts'
 export type { BootContainer, BootListRow, BootReport } from './boot-rows.ts'
-export type { DriftRow, HealthRow, Status } from './host-rows.ts'
+export type { DriftRow, HealthRow, Status, ZfsChangeRow } from './host-rows.ts'
 export type { AutostartRow, NotStarted, Why, WhyLink } from './why-rows.ts'
 
 export type Row = Record<string, string | number | boolean | null | string[] | Record<string, string>>
@@ -318,6 +318,7 @@ export type MethodResults = LogResults<Accepted> & {
   'event.subscribe': { positions: Record<string, number> }
   'drift.list': DriftRow[]
   'drift.scan': DriftRow[]
+  'drift.changes': ZfsChangeRow[]
   'drift.adopt': Accepted
   'drift.repair': Accepted
   revert: Accepted

@@ -1,5 +1,7 @@
 /** What an admin does to a machine without osctl: with `zfs`, `lxc-start` and `lxc-stop`. */
 import { type Sight, sighted } from '../../src/audit/drift.ts'
+import { parseZpoolHistory, type ZpoolHistory } from '../../src/audit/zpool-history.ts'
+import { noteCommand } from '../../src/effects/simulated/diary.ts'
 import type { SimulatedMachine } from '../../src/effects/simulated/machine.ts'
 import * as mounts from '../../src/effects/simulated/mounts.ts'
 import { setProperties } from '../../src/effects/simulated/properties.ts'
@@ -7,32 +9,59 @@ import { containerKey, type MachineState } from '../../src/effects/simulated/sta
 import * as storage from '../../src/effects/simulated/storage.ts'
 import type { World } from './world.ts'
 
+/** ZFS writes down who gave a command, when it has succeeded. */
+function said(world: World, name: string, command: string): void {
+  noteCommand(world.machine.state, name, command)
+  world.tell(command)
+}
+
+/** As `zfs snapshot`. @throws HostError */
+export function snapshot(world: World, name: string): void {
+  world.machine.tick()
+  storage.takeSnapshot(world.machine.state, name)
+  said(world, name.split('@')[0] ?? '', `zfs snapshot ${name}`)
+}
+
+/** As `zfs rollback`. @throws HostError */
+export function rolledBack(world: World, name: string): void {
+  world.machine.tick()
+  const [dataset = '', to = ''] = name.split('@')
+  storage.rollbackDataset(world.machine.state, dataset, to)
+  said(world, dataset, `zfs rollback ${name}`)
+}
+
 /** As `zfs rename`, which unmounts what nobody uses. @throws HostError */
 export function renamed(world: World, from: string, to: string): void {
   const { state } = world.machine
+  world.machine.tick()
   storage.renameDataset(state, from, to)
-  world.tell(`zfs rename ${from} ${to}`)
+  said(world, from, `zfs rename ${from} ${to}`)
 }
 
 /** As `zfs destroy -r`. @throws HostError */
 export function destroyed(world: World, name: string): void {
   const { state } = world.machine
+  world.machine.tick()
   mounts.unmountDataset(state, name, false)
   storage.destroyDataset(state, name, storage.requireDataset(state, name).guid)
-  world.tell(`zfs destroy -r ${name}`)
+  said(world, name, `zfs destroy -r ${name}`)
 }
 
 /** As `zfs set` and `zfs inherit`, or `none` for what cannot be inherited. @throws HostError */
 export function set(world: World, name: string, property: string, value: string | null): void {
+  world.machine.tick()
   const isQuota = /quota|reservation/.test(property)
-  setProperties(world.machine.state, name, { [property]: isQuota ? (value ?? 'none') : value })
-  world.tell(`zfs set ${property}=${value ?? ''} ${name}`)
+  const given = isQuota ? (value ?? 'none') : value
+  setProperties(world.machine.state, name, { [property]: given })
+  const words = given === null ? `inherit ${property}` : `set ${property}=${given}`
+  said(world, name, `zfs ${words} ${name}`)
 }
 
 /** As `zfs create`. @throws HostError */
 export function created(world: World, name: string): void {
+  world.machine.tick()
   storage.createDataset(world.machine.state, name)
-  world.tell(`zfs create ${name}`)
+  said(world, name, `zfs create ${name}`)
 }
 
 /** As `lxc-start`, without the daemon's knowledge. */
@@ -53,8 +82,12 @@ export function started(machine: SimulatedMachine, ct: { pool: string; id: strin
   }
 }
 
+/** The pool's own diary. */
+export const diaryOf = (state: MachineState, pool: string): ZpoolHistory =>
+  parseZpoolHistory(state.zpools[pool]?.history.join('\n') ?? '')
+
 /** The machine as a look at it would find it, without asking the daemon's host. */
-export function sightOf(state: MachineState): Sight {
+export function sightOf(state: MachineState, pool: string): Sight {
   const datasets = Object.values(state.datasets).map(({ name, guid, properties }) => {
     const own = (property: string): string | null => {
       const value = properties[property]
@@ -68,5 +101,5 @@ export function sightOf(state: MachineState): Sight {
   const runs = Object.values(state.containers).map(
     ({ id, state: is, run, evidence }) => [id, { state: is, runName: run, run: evidence }] as const,
   )
-  return sighted(datasets, new Map(runs))
+  return sighted(datasets, new Map(runs), diaryOf(state, pool))
 }

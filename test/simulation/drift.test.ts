@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ctStream } from '../../src/events/types/ids.ts'
-import type { DriftRow, HealthRow } from '../../src/rpc/results.ts'
+import type { DriftRow, HealthRow, HistoryRow, ZfsChangeRow } from '../../src/rpc/results.ts'
 import * as byHand from './by-hand.ts'
 import { assertWell, count, inside, row, running, runs, scene, stateOf } from './scenes.ts'
 import type { World } from './world.ts'
@@ -78,6 +78,16 @@ const CASES: readonly {
     hinders: property === 'quota' ? ([] as const) : (['ct.start'] as const),
   })),
   {
+    what: 'a dataset that was rolled back',
+    hand: (world) => {
+      byHand.snapshot(world, 'tank/ct/web@before')
+      byHand.rolledBack(world, 'tank/ct/web@before')
+    },
+    id: 'web/rolledback',
+    settle: ['adopt'],
+    hinders: [],
+  },
+  {
     what: 'a container that was started',
     hand: async (world) =>
       byHand.started(world.machine, { pool: 'tank', ctid: 'web', id: (await row(world, 'web')).stream }),
@@ -107,6 +117,59 @@ const CASES: readonly {
     hinders: [],
   },
 ]
+
+describe('Changes by others', () => {
+  const changes = async (world: World): Promise<ZfsChangeRow[]> =>
+    (await world.must('drift.changes', {})).result as ZfsChangeRow[]
+
+  it('are told from all that osctld did, with the command that made them', async () => {
+    const world = await two()
+    await world.must('ct.delete', { id: 'web' })
+    await world.must('trash.prune', {})
+    await world.pass(3 * 3_600_000)
+    assert.deepEqual(await changes(world), [], 'all of it was ours: effects, anchors, the reserve')
+    byHand.snapshot(world, 'tank/ct/other@daily')
+    byHand.set(world, 'tank/ct/other', 'compression', 'zstd')
+    byHand.set(world, 'tank', 'compression', 'zstd')
+    byHand.set(world, 'tank/events', 'sync', 'disabled')
+    byHand.created(world, 'tank/ct/other/own')
+    byHand.destroyed(world, 'tank/hook')
+    const rows = await changes(world)
+    assert.deepEqual(
+      rows.map(({ command, user, host }) => [command, user, host]),
+      [
+        ['zfs snapshot tank/ct/other@daily', 'root', 'sim'],
+        ['zfs set compression=zstd tank/ct/other', 'root', 'sim'],
+        ['zfs set sync=disabled tank/events', 'root', 'sim'],
+        ['zfs destroy -r tank/hook', 'root', 'sim'],
+      ],
+    )
+    assert.ok(rows.every(({ change }) => change === 'foreign'))
+  })
+
+  it('on what osctld had just changed are theirs all the same', async () => {
+    const world = await two()
+    byHand.renamed(world, 'tank/ct/web', 'tank/ct/www')
+    await scan(world)
+    await world.must('drift.repair', { id: 'web/renamed' })
+    await world.pass(10_000)
+    byHand.renamed(world, 'tank/ct/web', 'tank/ct/www')
+    assert.deepEqual(
+      (await changes(world)).map(({ command }) => command),
+      ['zfs rename tank/ct/web tank/ct/www', 'zfs rename tank/ct/web tank/ct/www'],
+    )
+  })
+
+  it('and an effect of which ZFS knows nothing is named', async () => {
+    const world = await two()
+    const zpool = world.machine.state.zpools['tank']
+    assert.ok(zpool)
+    zpool.history = zpool.history.filter((line) => !/rename tank\/staging\S+ .*-> tank\/ct\/web /.test(line))
+    const [row, ...others] = await changes(world)
+    assert.deepEqual([row?.change, others], ['unrecorded', []])
+    assert.match(`${row?.what} ${row?.subject}`, /^dataset\.rename is done, .*"to":"ct\/web"/)
+  })
+})
 
 describe('Drift:', () => {
   for (const { what, hand, id, settle, hinders } of CASES) {
@@ -160,6 +223,55 @@ describe('Drift:', () => {
       })
     }
   }
+
+  it('names the command that made it so, and who gave it', async () => {
+    const world = await two()
+    byHand.set(world, 'tank/ct/web', 'quota', '1000')
+    byHand.renamed(world, 'tank/ct/web', 'tank/ct/www')
+    byHand.created(world, 'tank/ct/strange')
+    const by = Object.fromEntries((await scan(world)).map(({ id, by }) => [id, by]))
+    assert.match(by['web/renamed'] ?? '', /^zfs rename tank\/ct\/web tank\/ct\/www \(root on sim, 2026-/)
+    assert.match(by['tank/ct/strange/foreign'] ?? '', /^zfs create tank\/ct\/strange \(root on sim/)
+    byHand.renamed(world, 'tank/ct/www', 'tank/ct/web')
+    const again = Object.fromEntries((await scan(world)).map(({ id, by }) => [id, by]))
+    assert.match(again['web/quota'] ?? '', /^zfs set quota=1000 tank\/ct\/web \(root on sim/)
+    const history = (await world.must('history.list', {})).result as HistoryRow[]
+    assert.ok(history.some(({ command }) => command.includes('; by zfs set quota=1000 tank/ct/web')))
+  })
+
+  it('of a dataset that was rolled back is known until it is settled, and anew when it is rolled back again', async () => {
+    const world = await two()
+    byHand.snapshot(world, 'tank/ct/web@before')
+    byHand.rolledBack(world, 'tank/ct/web@before')
+    const [drift] = await scan(world)
+    assert.match(
+      drift?.seen ?? '',
+      /^it was rolled back at 2026-\S+ \S+ \S+: zfs rollback tank\/ct\/web@before \(root on sim/,
+    )
+    assert.equal(drift?.level, 'warning')
+    await world.must('ct.start', { id: 'web' })
+    world.kill()
+    await world.boot()
+    assert.deepEqual(ids(await scan(world)), ['web/rolledback'], 'the next daemon knows it')
+    assert.equal(count(world, 'DriftNoticed'), 1)
+    await world.must('drift.adopt', { id: 'web/rolledback' })
+    assert.deepEqual(await scan(world), [])
+    await world.pass(2000)
+    byHand.rolledBack(world, 'tank/ct/web@before')
+    assert.deepEqual(ids(await scan(world)), ['web/rolledback'])
+    await world.must('drift.adopt', { id: 'web/rolledback' })
+    await assertWell(world)
+  })
+
+  it('of a dataset is not that of an older one which had its name', async () => {
+    const world = await two()
+    byHand.snapshot(world, 'tank/ct/web@before')
+    byHand.rolledBack(world, 'tank/ct/web@before')
+    await world.must('ct.delete', { id: 'web' })
+    await world.pass(5000)
+    await world.must('ct.new', { id: 'web', distribution: 'busybox' })
+    assert.deepEqual(await scan(world), [])
+  })
 
   it('that goes away by itself is gone, and the log says so once', async () => {
     const world = await two()

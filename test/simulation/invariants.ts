@@ -11,6 +11,7 @@
  * `problems` says what is wrong, one line each; an empty list is the only good one.
  */
 
+import { attribute, EFFECT_TYPES, effectsOf } from '../../src/audit/attribution.ts'
 import { ctFindings, type Finding, poolFindings } from '../../src/audit/drift.ts'
 import type { Pool } from '../../src/daemon/pool.ts'
 import { shouldRun } from '../../src/daemon/reality.ts'
@@ -22,7 +23,7 @@ import { canonical } from '../../src/machines/baseline.ts'
 import type { CtState } from '../../src/machines/container/machine.ts'
 import { Fold, streamOfCt } from '../../src/machines/fold.ts'
 import { exists, lifeOf } from '../../src/machines/life.ts'
-import { sightOf } from './by-hand.ts'
+import { diaryOf, sightOf } from './by-hand.ts'
 import { replayed, sameState } from './replayed.ts'
 import type { World } from './world.ts'
 
@@ -42,6 +43,7 @@ export async function problems(world: World, allowed: Allowed = {}): Promise<str
       ...datasets(machine.state, pool),
       ...containers(machine.state, pool),
       ...unnoticed(machine.state, pool),
+      ...unattributed(world, pool),
       ...users(pool),
       ...leftovers(machine.state, pool),
       ...(await log(world, pool)),
@@ -53,7 +55,7 @@ export async function problems(world: World, allowed: Allowed = {}): Promise<str
 
 /** Whatever differs is known as drift, and whatever is known as drift differs. */
 function unnoticed(state: MachineState, pool: Pool): string[] {
-  const sight = sightOf(state)
+  const sight = sightOf(state, pool.name)
   const { states, name, dataset } = pool
   const at = { pool: name, dataset }
   const compared = (of: string, known: object | undefined, findings: readonly Finding[]): string[] => {
@@ -68,6 +70,25 @@ function unnoticed(state: MachineState, pool: Pool): string[] {
   )
   const { op, drift } = states.pool().context
   return op ? cts : [...cts, ...compared(name, drift, poolFindings(at, states, sight))]
+}
+
+/** Every change that ZFS wrote down is of one effect, of the log's upkeep or of an admin's command; each effect left one. */
+function unattributed(world: World, pool: Pool): string[] {
+  const rows = [...world.disks.named(pool.name).rows()].map(({ event }) => event)
+  const { foreign, unrecorded } = attribute(
+    { pool: pool.name, dataset: pool.dataset },
+    diaryOf(world.machine.state, pool.name),
+    effectsOf(
+      rows.filter(({ type }) => EFFECT_TYPES.some((it) => it === type)),
+      rows[0]?.t ?? 0,
+    ),
+  )
+  return [
+    ...foreign
+      .filter(({ command }) => command === null)
+      .map(({ records: [{ operation, dataset, detail }] }) => `nobody's: ${operation} ${dataset} ${detail}`),
+    ...unrecorded.map(({ kind, intent }) => `${kind} ${intent} is done and ZFS has no record of it`),
+  ]
 }
 
 /** Names below `<ds>` about which drift is known or was adopted, and whose place it is. */

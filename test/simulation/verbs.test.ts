@@ -45,6 +45,7 @@ const READ_ONLY: readonly MethodName[] = [
   'op.attach',
   'healthcheck',
   'drift.list',
+  'drift.changes',
   'diff',
   'export.open',
   'export.read',

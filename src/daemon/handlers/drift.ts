@@ -1,16 +1,18 @@
 /** Handlers of `drift …`. */
+import type { Attribution } from '../../audit/attribution.ts'
 import { driftRows } from '../../audit/drift-rows.ts'
+import { zfsChangeRows } from '../../audit/zfs-change-rows.ts'
 import { decideDrift } from '../../machines/decide/drift.ts'
 import type { Call } from '../../rpc/call.ts'
 import type { DriftRow } from '../../rpc/host-rows.ts'
 import type { MethodParams } from '../../rpc/methods.ts'
 import type { Accepted } from '../../rpc/results.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
+import { CallError, invalid, notFound } from '../errors.ts'
 import type { Pool } from '../pool.ts'
 import { asked, type HandlersOf, poolsOf, refuseWhileStopping, waiting } from './context.ts'
 
-type Methods = 'drift.scan' | 'drift.adopt' | 'drift.repair'
+type Methods = 'drift.scan' | 'drift.changes' | 'drift.adopt' | 'drift.repair'
 
 export function driftHandlers(daemon: Daemon): HandlersOf<Methods> {
   const settle =
@@ -22,9 +24,23 @@ export function driftHandlers(daemon: Daemon): HandlersOf<Methods> {
       await Promise.all(wanted.map((pool) => pool.drift.scan()))
       return wanted.flatMap(driftRows)
     },
+    'drift.changes': async ({ pools, since, all }) => {
+      const found = await Promise.all(
+        poolsOf(daemon, pools).map(async (pool) => zfsChangeRows(pool.name, await attribution(pool), all)),
+      )
+      return found.flat().filter(({ time }) => since === undefined || time >= since)
+    },
     'drift.adopt': settle('drift.adopt'),
     'drift.repair': settle('drift.repair'),
   }
+}
+
+/** @throws CallError unavailable, HostError */
+async function attribution({ name, dataset, log, journal, drift }: Pool): Promise<Attribution> {
+  // ZFS would answer when the disk does.
+  if (journal.unavailable?.startsWith('suspended'))
+    throw new CallError('unavailable', 'E_POOL_UNAVAILABLE', `pool ${name} is ${journal.unavailable}`)
+  return await drift.diary.attributed(dataset, log)
 }
 
 async function settled(

@@ -11,6 +11,7 @@ import { mountedAt, type System } from './system.ts'
 import { DESTROY_PROGRAM, destroyRefusal, guidArgument, parseDestroyAnswer } from './zfs-destroy.ts'
 import { type Mount, parseZfsGet } from './zfs-parse.ts'
 import { markedPools, poolFacts } from './zfs-pool.ts'
+import { zpoolHistory } from './zpool-history.ts'
 import { importable, importPool } from './zpool-import.ts'
 
 const ASKED = ['guid', 'createtxg', 'mounted', 'mountpoint', 'origin', ...LISTED].join(',')
@@ -188,6 +189,7 @@ export function linuxZfs(system: System): ZfsPort {
     },
     markedPools,
     pool: async (name): Promise<PoolFacts | null> => poolFacts(checkedName(name)),
+    history: (name, maxBytes) => zpoolHistory(system, checkedName(name), maxBytes),
     importable: () => importable(system),
     importPool: (guid, { force }, fence) => importPool(system, guid, force, fence),
     async mountPool(name) {

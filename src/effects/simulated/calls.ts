@@ -116,6 +116,7 @@ export class Calls {
   /** @throws what the model refuses, what the plan wants, E_ABORTED (cancelled) */
   async run<T>(call: Call<T>): Promise<T> {
     if (this.isDead) return never()
+    if (call.changes) this.#machine.tick()
     const point = { op: call.op, intent: call.intent, changes: call.changes, subject: call.subject }
     const fault = this.#consult({ ...point, phase: 'before' })
     if (fault === 'fail-before') throw ioError(call.op)
@@ -202,6 +203,7 @@ export class Calls {
   }
 
   #apply<T>(call: Call<T>): T {
+    if (call.changes) this.#machine.tick()
     const result = call.apply()
     if (call.changes) this.#machine.changed()
     return result

@@ -3,6 +3,7 @@
  * stream, so that a crash in between leaves what it would leave on a real one.
  */
 import { HostError, type ImageInspection } from '../host.ts'
+import { noteChange } from './diary.ts'
 import { decodeArchive, encodeArchive, readPath, removePath, sha256, writePath } from './filesystem.ts'
 import type { Archive, MachineState } from './state.ts'
 import { addDataset, requireDataset } from './storage.ts'
@@ -148,6 +149,7 @@ export function beginReceive(state: MachineState, file: string, name: string): v
   }
   const txg = changePool(state, name, 'receive', archive.bytes)
   addDataset(state, name, { canmount: 'noauto' }, txg).bytes = archive.bytes
+  noteChange(state, 'receive', name)
   fill(state, name, Object.entries(archive.rootfs))
 }
 
@@ -161,6 +163,7 @@ export function completeReceive(state: MachineState, file: string, name: string)
     if (state.datasets[sub])
       throw new HostError('E_EXISTS', 'permanent', `cannot receive: destination '${sub}' exists`)
     addDataset(state, sub, { canmount: 'noauto' }, changePool(state, sub, 'receive'))
+    noteChange(state, 'receive', sub)
     fill(state, sub, Object.entries(files))
   }
 }

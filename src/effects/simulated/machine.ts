@@ -69,6 +69,11 @@ export class SimulatedMachine {
     return this.#now()
   }
 
+  /** What changes from here on has this time in the diaries of its zpools. */
+  tick(): void {
+    this.state.time = this.#now()
+  }
+
   /** Adds an imported zpool, 8 GiB unless told otherwise. */
   addZpool(name: string, options: { sizeBytes?: number; readOnly?: boolean; unsafe?: string[] } = {}): void {
     addZpool(this.state, name, options)
@@ -76,7 +81,10 @@ export class SimulatedMachine {
   }
 
   /** Changes a zpool's condition: a vanished disk is health SUSPENDED. @throws E_NOT_FOUND */
-  setZpool(name: string, condition: Partial<Omit<SimulatedZpool, 'name' | 'guid' | 'txg'>>): void {
+  setZpool(
+    name: string,
+    condition: Partial<Omit<SimulatedZpool, 'name' | 'guid' | 'txg' | 'history'>>,
+  ): void {
     Object.assign(requireZpool(this.state, name), condition)
     this.changed()
   }
@@ -245,6 +253,7 @@ export class SimulatedMachine {
 
   /** Lets the helpers of dead daemons do their work; nobody hears of failures. @returns how many */
   finishHelpers(intent?: string): number {
+    this.tick()
     const ready = [...this.helpers].filter((helper) => intent === undefined || helper.intent === intent)
     for (const helper of ready) {
       this.helpers.delete(helper)
@@ -329,6 +338,7 @@ function emptyState(seed: number, hostName: string): MachineState {
     counter: 0,
     bootId: '',
     bootedAt: 0,
+    time: 0,
     nextPid: 1000,
     zpools: {},
     datasets: {},

@@ -1,5 +1,6 @@
 /** Properties of datasets in memory: which values ZFS takes, which can be inherited, and which are. */
 import { HostError } from '../host.ts'
+import { noteChange } from './diary.ts'
 import { remount } from './mounts.ts'
 import type { MachineState } from './state.ts'
 import { changePool, notFound, zpoolOf } from './zpools.ts'
@@ -69,6 +70,7 @@ export function setProperties(
   if (given.length > 0) {
     changePool(state, name, 'set property for')
     remount(state, name, () => Object.assign(dataset.properties, Object.fromEntries(given)))
+    for (const [property, value] of given) noteChange(state, 'set', name, `${property}=${value}`)
   }
   for (const [property, value] of Object.entries(properties)) {
     if (value !== null) continue
@@ -77,5 +79,6 @@ export function setProperties(
     }
     changePool(state, name, 'inherit property for')
     remount(state, name, () => void delete dataset.properties[property])
+    noteChange(state, 'inherit', name, `${property}=`)
   }
 }

@@ -50,6 +50,8 @@ const zpoolSchema = z.object({
   health: z.enum(['ONLINE', 'DEGRADED', 'SUSPENDED']),
   readOnly: z.boolean(),
   unsafe: z.array(z.string()),
+  /** As `zpool history -il` prints it, the newest lines. */
+  history: z.array(z.string()).default([]),
 })
 export type SimulatedZpool = z.infer<typeof zpoolSchema>
 
@@ -97,6 +99,8 @@ export const machineStateSchema = z.object({
   counter: z.int(),
   bootId: z.string(),
   bootedAt: z.number(),
+  /** Wall clock of the newest change, ms. */
+  time: z.number().default(0),
   nextPid: z.int(),
   zpools: z.record(z.string(), zpoolSchema),
   datasets: z.record(z.string(), datasetSchema),

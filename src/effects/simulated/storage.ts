@@ -7,6 +7,7 @@
  */
 import { checkedName } from '../datasets.ts'
 import { HostError } from '../host.ts'
+import { noteChange } from './diary.ts'
 import { isInUse, mountDataset, subtree, unmountDataset } from './mounts.ts'
 import { checkProperties, setProperties } from './properties.ts'
 import { type MachineState, nextGuid, type SimulatedDataset } from './state.ts'
@@ -76,6 +77,7 @@ export function createDataset(
   checkProperties(checkedName(name), properties)
   assertNew(state, name, 'create')
   addDataset(state, name, {}, changePool(state, name, 'create', DATASET_BYTES))
+  noteChange(state, 'create', name)
 }
 
 /** Second half of `zfs create` and `zfs clone`. */
@@ -106,6 +108,7 @@ export function cloneDataset(
   const txg = changePool(state, name, 'create', DATASET_BYTES)
   const dataset = addDataset(state, name, {}, txg)
   dataset.origin = snapshot
+  noteChange(state, 'clone', name, `origin=${snapshot} (1)`)
   dataset.files = { ...origin.files }
   dataset.modes = { ...state.datasets[source]?.modes }
 }
@@ -130,6 +133,20 @@ export function takeSnapshot(
     properties: { ...properties },
     held: false,
   }
+  noteChange(state, 'snapshot', name)
+  for (const [property, value] of Object.entries(properties))
+    noteChange(state, 'set', name, `${property}=${value}`)
+}
+
+/** `zfs rollback` of a dataset to one of its snapshots. @throws E_NOT_FOUND (permanent) */
+export function rollbackDataset(state: MachineState, name: string, snapshot: string): void {
+  const dataset = requireDataset(state, name)
+  const to = dataset.snapshots[snapshot]
+  if (!to) throw notFound('open', `${name}@${snapshot}`)
+  changePool(state, name, 'rollback')
+  dataset.files = { ...to.files }
+  noteChange(state, 'clone swap', `${name}/%rollback`, `parent=${name}`)
+  noteChange(state, 'destroy', `${name}/%rollback`)
 }
 
 /**
@@ -158,6 +175,7 @@ export function renameDataset(state: MachineState, from: string, to: string): vo
   }
   const moved = subtree(state, from)
   changePool(state, from, 'rename')
+  noteChange(state, 'rename', from, `-> ${to}`)
   const renamed = (name: string): string => `${to}${name.slice(from.length)}`
   for (const dataset of moved) {
     delete state.datasets[dataset.name]
@@ -215,8 +233,16 @@ export function destroyDataset(state: MachineState, name: string, guid: string):
   if (doomed.some((dataset) => isInUse(state, dataset))) throw busy('dataset is busy')
   changePool(state, name, 'destroy')
   const [source = '', short = ''] = name.split('@')
-  if (seen.isSnapshot) delete state.datasets[source]?.snapshots[short]
-  for (const dataset of doomed) delete state.datasets[dataset.name]
+  if (seen.isSnapshot) {
+    delete state.datasets[source]?.snapshots[short]
+    noteChange(state, 'destroy', name)
+  }
+  for (const dataset of doomed.toReversed()) {
+    for (const snapshot of Object.keys(dataset.snapshots))
+      noteChange(state, 'destroy', `${dataset.name}@${snapshot}`)
+    noteChange(state, 'destroy', dataset.name)
+    delete state.datasets[dataset.name]
+  }
 }
 
 export type Seen = {
@@ -253,6 +279,7 @@ export function addZpool(
     health: 'ONLINE',
     readOnly: options.readOnly ?? false,
     unsafe: options.unsafe ?? [],
+    history: [],
   }
   addDataset(state, name, {}, '1')
   mountDataset(state, name)

@@ -8,7 +8,7 @@ import { effective, setProperties, toldProperties } from './properties.ts'
 import * as shelf from './shelf.ts'
 import type { MachineState, SimulatedZpool } from './state.ts'
 import * as storage from './storage.ts'
-import { changePool, usedBytes } from './zpools.ts'
+import { changePool, requireZpool, usedBytes } from './zpools.ts'
 
 const ACTIVE = 'org.vpsadminos.osctl:active'
 /** What a dataset comes with. */
@@ -160,6 +160,11 @@ export function simulatedZfs(state: MachineState, calls: Calls): ZfsPort {
       read('pool', name, () => {
         const pool = state.zpools[name]
         return pool ? poolFacts(state, pool) : null
+      }),
+    history: (name, maxBytes) =>
+      read('history', name, () => {
+        const pool = requireZpool(state, name)
+        return [`History for '${name}':`, ...pool.history].join('\n').slice(-maxBytes)
       }),
     importable: () => read('importable', '', () => shelf.importable(state)),
     importPool: async (guid, { force }, fence) => {

@@ -20,6 +20,10 @@ export const foundSchema = z.object({
   value: z.string().nullable().optional(),
   /** Run name and init of a container that runs; null when it was started without one. */
   run: z.string().nullable().optional(),
+  /** The command that made it so, as the pool's own diary has it. */
+  by: z
+    .object({ command: z.string().max(1000), user: z.string(), host: z.string().nullable(), time: z.int() })
+    .optional(),
   evidence: runEvidence.nullable().optional(),
 })
 export type Found = z.infer<typeof foundSchema>

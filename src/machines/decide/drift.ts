@@ -126,6 +126,10 @@ export function ctRepair(view: DecideView, ct: CtState, name: string, drift: Dri
     if (run !== null) return no('it runs: osctl ct stop')
     return yes({ kind: 'dataset.rename', args: { from, to: own, guid, orExisting: false } })
   }
+  if (name === 'rolledback')
+    return no(
+      'what was written since the snapshot is gone: bring it back from elsewhere, and adopt what is there',
+    )
   if (name === 'running')
     return yes({
       kind: 'lxc.stop',
