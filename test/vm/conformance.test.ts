@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 // @ts-expect-error: a script without types
 import { build } from '../../scripts/build.mjs'
+import { DESTROY_PROGRAM, guidArgument } from '../../src/effects/linux/zfs-destroy.ts'
 import { fromText } from '../conformance/transcript.ts'
 import { boot, createDisk, type Machine, scratch } from './driver.ts'
 import { serveDirectory, type WebServer } from './driver-http.ts'
@@ -39,7 +40,7 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-describe('the real host', { timeout: 10 * MINUTE }, () => {
+describe('the real host', { timeout: 12 * MINUTE }, () => {
   it('does in every script what is written down of it', async () => {
     // The pools are this program's, and so is LXC.
     await machine.succeeds(
@@ -52,5 +53,29 @@ describe('the real host', { timeout: 10 * MINUTE }, () => {
     const text = await machine.succeeds('cat /run/real.txt')
     if (process.env['OSCTL_CONFORMANCE'] === 'write') writeFileSync(REAL, `${text}\n`)
     assert.deepEqual(fromText(text), fromText(readFileSync(REAL, 'utf8')))
+  })
+
+  it('destroys all or nothing, also when who asks for it is killed meanwhile', async () => {
+    await machine.writeFile('/run/destroy.lua', DESTROY_PROGRAM)
+    await machine.succeeds(`zfs create -u conf/killed
+      for i in 1 2 3 4 5 6 7 8; do zfs create -u conf/killed/$i; done
+      for i in 1 2 3 4 5 6; do zfs snapshot -r conf/killed@$i; done`)
+    const guid = guidArgument((await machine.succeeds('zfs get -Hpo value guid conf/killed')).trim())
+    const count = async (): Promise<number> =>
+      Number(
+        await machine.succeeds('zpool sync conf; zfs list -Hro name -t all conf/killed 2>/dev/null | wc -l'),
+      )
+    const whole = await count()
+    let left = whole
+    // Where it is killed depends on the machine: before, in the middle and behind are all met.
+    for (let seconds = 0.1; left > 0 && seconds < 60; seconds *= 1.6) {
+      await machine.run(
+        `timeout -s KILL ${seconds.toFixed(2)} zfs program conf /run/destroy.lua conf/killed '${guid}'`,
+        { timeoutMs: 2 * MINUTE },
+      )
+      left = await count()
+      assert.ok(left === whole || left === 0, `after ${seconds} s ${left} of ${whole} are left`)
+    }
+    assert.equal(left, 0)
   })
 })
