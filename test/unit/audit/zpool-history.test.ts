@@ -8,7 +8,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { attribute, type Effect } from '../../../src/audit/attribution.ts'
-import { parseZpoolHistory } from '../../../src/audit/zpool-history.ts'
+import { type Finding, rollbacksOf, withCause } from '../../../src/audit/drift-cause.ts'
+import { commandOf, parseZpoolHistory } from '../../../src/audit/zpool-history.ts'
 
 const DIARY = readFileSync(join(import.meta.dirname, 'zpool-history.txt'), 'utf8')
 const NEW = '01M897765ADE1JF99582SD8Q58'
@@ -112,6 +113,20 @@ test('every change in a real diary is of one effect, of upkeep, or of a command 
   )
   assert.ok(foreign.every(({ command }) => command?.user === 'root' && command.host === 'alpha'))
   assert.deepEqual(unrecorded, [])
+})
+
+test('drift is told the command that made it so: of a rollback, a property, a rename', () => {
+  const history = parseZpoolHistory(DIARY)
+  const [[name, record] = [], ...others] = rollbacksOf(history)
+  assert.deepEqual([name, record?.txg, others.length], ['tank/ct/bb', 50, 0])
+  assert.equal(record && commandOf(history.commands, record)?.command, 'zfs rollback tank/ct/bb@x')
+  for (const [drift, command] of [
+    ['quota', 'zfs set quota=1G tank/ct/bb'],
+    ['canmount', 'zfs set canmount=off tank/ct/bb'],
+  ] as const) {
+    const finding: Finding = { stream: 'pool', drift, expected: '', seen: '', found: {} }
+    assert.equal(withCause(history, 'tank/ct/bb', finding).found.by?.command, command)
+  }
 })
 
 test('take any effect away, and its changes are of nobody; take its changes away, and it is named', () => {
