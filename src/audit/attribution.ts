@@ -7,7 +7,8 @@
  * An effect may have made a change that its kind makes (attribution-rules.ts) while it was under way, from the commit of
  * its intent to that of its outcome: the diary counts in whole seconds, by the same clock. What bears the id of the
  * effect's operation in its name or value is its own at any time, also when the clock was set meanwhile. Of several
- * that may have made a change it is the newest that has not made this very change yet.
+ * that may have made a change it is one that has not made this very change yet: one of which another is still missing,
+ * or else one that does not say that it had nothing to do; of those the newest.
  *
  * What this cannot see: a change by hand that osctld was making itself in that very second, and what the diary, which is
  * a ring, has lost. Of an effect that began before the diary nothing is expected, and nothing that is older than the log
@@ -78,6 +79,10 @@ type Rule = {
   leaves(evidence: unknown): boolean
 }
 
+/** Must there be a change that it made, by what it gave? Null while it has given nothing. */
+const leaves = ({ kind, evidence }: Effect): boolean | null =>
+  evidence === null ? null : (ruleOf(kind)?.leaves(evidence) ?? false)
+
 /** Attributes changes one after another, as they stand in the diary. */
 export class Attributor {
   readonly #at: Place
@@ -125,7 +130,10 @@ export class Attributor {
     const able = this.#able(record)
     const during = able.filter((effect) => isDuring(effect, record))
     const found = during.length > 0 ? during : able.filter((effect) => isNamed(effect, record))
-    return found.find((effect) => !this.#hasMade(effect, record)) ?? found[0] ?? null
+    const free = found.filter((effect) => !this.#hasMade(effect, record))
+    const needs = (effect: Effect): boolean => leaves(effect) === true && !this.#own.has(effect.intent)
+    const mayHave = (effect: Effect): boolean => leaves(effect) !== false
+    return free.find(needs) ?? free.find(mayHave) ?? free[0] ?? found[0] ?? null
   }
 
   /** Effects that make such a change, the newest first. */
@@ -145,9 +153,10 @@ export class Attributor {
     return own.some((it) => it.operation === operation && it.dataset === dataset && it.detail === detail)
   }
 
-  #isMissing({ intent, kind, args, compensates, from, evidence }: Effect): boolean {
-    if (compensates !== null || evidence === null || this.#own.has(intent)) return false
-    if (this.#begin === null || from < this.#begin || !ruleOf(kind)?.leaves(evidence)) return false
+  #isMissing(effect: Effect): boolean {
+    const { intent, kind, args, compensates, from } = effect
+    if (compensates !== null || this.#own.has(intent)) return false
+    if (this.#begin === null || from < this.#begin || !leaves(effect)) return false
     if (kind !== 'dataset.destroy') return true
     const { dataset } = args as IntentArgs<'dataset.destroy'>
     return !this.#destroyed.has(`${this.#at.dataset}/${dataset}`)

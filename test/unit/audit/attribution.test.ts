@@ -193,6 +193,18 @@ test('of effects that make the same change each is given one, the newest first; 
   for (const time of ['09:09:58', '09:10:02']) assert.deepEqual(owners([time]), [])
 })
 
+test('one that says that it had nothing to do is given nothing that another can have made', () => {
+  const lines = ['ct', 'image'].map((name) => `2026-11-25.09:10:00 [txg:50] create tank/${name} (9)  [on a]`)
+  const layout = (n: number, created: string[]) =>
+    effect(n, 'pool.layout', {}, '09:10:00', { evidence: { created } })
+  const { effects, unrecorded } = attribute(
+    AT,
+    parseZpoolHistory(lines.join('\n')),
+    known([layout(1, ['ct', 'image']), layout(2, [])]),
+  )
+  assert.deepEqual([effects.get(`${OP}.1`)?.length, effects.size, unrecorded.length], [2, 1, 0])
+})
+
 test('what somebody else destroyed before need not be destroyed again', () => {
   const line = '2026-11-25.09:09:00 [txg:50] destroy tank/trash/x (101)  [on alpha]\n'
   const late = effect(1, 'dataset.destroy', { dataset: 'trash/x', guid: '1' }, '09:10:00')
