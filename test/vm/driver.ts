@@ -163,6 +163,8 @@ export function createDisk(path: string, gibibytes: number): string {
 
 export class Machine {
   readonly dir: string
+  /** What was typed so far. */
+  readonly typed: string[] = []
   readonly #child: ChildProcess
   #shell: Socket | undefined
   #received = ''
@@ -289,6 +291,7 @@ export class Machine {
   }
 
   async #execute(command: string, timeoutMs: number): Promise<CommandResult> {
+    this.typed.push(command)
     const socket = await this.#connect()
     const word = randomBytes(8).toString('hex')
     const file = `/run/testshell.${word}`

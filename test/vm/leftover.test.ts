@@ -90,4 +90,8 @@ describe('what a dead daemon left behind', { timeout: 30 * MINUTE }, () => {
     assert.match(await scene.osctl('healthcheck'), /No errors detected/)
     assert.match(await scene.osctl('event verify --full'), /ok/)
   })
+
+  it('and every change that ZFS wrote down is of an effect, of upkeep, or of this test', async () => {
+    await scene.attributed()
+  })
 })

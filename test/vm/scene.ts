@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { attributed } from './attributed.ts'
 import { type BootOptions, boot, createDisk, type Machine, scratch } from './driver.ts'
 
 export const MINUTE = 60_000
@@ -18,6 +19,8 @@ export class Scene implements AsyncDisposable {
   #options: BootOptions
   #machine: Machine | null = null
   #boots = 0
+  /** Those of all boots. */
+  readonly #machines: Machine[] = []
   #daemon = ''
 
   private constructor(dir: string, options: BootOptions) {
@@ -44,6 +47,7 @@ export class Scene implements AsyncDisposable {
   async #start(): Promise<void> {
     const machine = boot({ ...this.#options, dir: join(this.dir, `boot${++this.#boots}`) })
     this.#machine = machine
+    this.#machines.push(machine)
     try {
       await machine.waitForBoot()
       await this.expectNewDaemon()
@@ -141,6 +145,11 @@ export class Scene implements AsyncDisposable {
       assert.ok(Date.now() < deadline, `${what}: not within ${timeoutMs / 1000} s`)
       await sleep(500)
     }
+  }
+
+  /** Whose each change was that ZFS wrote down. */
+  async attributed(): Promise<void> {
+    await attributed(this.machine, this.#machines)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
