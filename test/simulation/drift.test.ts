@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ctStream } from '../../src/events/types/ids.ts'
 import type { DriftRow, HealthRow, HistoryRow, ZfsChangeRow } from '../../src/rpc/results.ts'
+import { NOTHING } from './boundary.ts'
 import * as byHand from './by-hand.ts'
 import { assertWell, count, inside, row, running, runs, scene, stateOf } from './scenes.ts'
 import type { World } from './world.ts'
@@ -11,6 +12,7 @@ const scan = async (world: World): Promise<DriftRow[]> =>
   (await world.must('drift.scan', {})).result as DriftRow[]
 const list = async (world: World): Promise<DriftRow[]> =>
   (await world.must('drift.list', {})).result as DriftRow[]
+const ops = async (world: World): Promise<unknown> => (await world.must('op.list', {})).result
 const ids = (rows: readonly DriftRow[]): string[] => rows.map(({ id }) => id)
 
 /** web is stopped, other runs. */
@@ -333,6 +335,46 @@ describe('Drift:', () => {
     assert.equal(count(world, 'CtExited'), 1)
     await assertWell(world)
   })
+
+  it('that nobody looked at yet: a container that was started by hand is not deleted, it would run on (seed 1069)', async () => {
+    const world = await two()
+    byHand.started(world.machine, {
+      pool: 'tank',
+      ctid: 'web',
+      id: (await row(world, 'web')).stream,
+    })
+    for (const force of [false, true]) {
+      const { error } = await world.call('ct.delete', { id: 'web', force })
+      assert.match(error?.message ?? '', /web is running, and osctld did not start it \(osctl drift scan/)
+    }
+    assert.ok(runs(world, 'web'))
+    await scan(world)
+    await world.must('drift.adopt', { id: 'web/running' })
+    await world.must('ct.delete', { id: 'web', force: true })
+    assert.equal(runs(world, 'web'), false)
+    await assertWell(world)
+  })
+
+  for (const hand of ['renamed', 'destroyed'] as const) {
+    it(`of a dataset that was ${hand} while a crash interrupted ct del is no doubt: the delete is undone (seeds 3826, 3879, 4709)`, async () => {
+      const world = await two()
+      world.plan = ({ what, phase, subject }) =>
+        what === 'zfs.get' && phase === 'before' && subject === 'tank/ct/web' ? { do: 'kill' } : NOTHING
+      const del = world.send('ct.delete', { id: 'web' })
+      await world.wait(() => !world.isUp, 'the daemon does not die')
+      world.plan = () => NOTHING
+      if (hand === 'renamed') byHand.renamed(world, 'tank/ct/web', 'tank/aside')
+      else byHand.destroyed(world, 'tank/ct/web')
+      await world.boot()
+      await world.settle()
+      assert.equal(del.answered, false)
+      assert.deepEqual(await ops(world), [])
+      const id = hand === 'renamed' ? 'web/renamed' : 'web/missing'
+      assert.deepEqual(ids(await scan(world)), [id])
+      await world.must(hand === 'renamed' ? 'drift.repair' : 'drift.adopt', { id })
+      await assertWell(world)
+    })
+  }
 
   it('of a container that is being worked on is left for the next look', async () => {
     const world = await two()

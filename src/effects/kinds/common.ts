@@ -5,6 +5,10 @@
  * ULID of our operation, which nobody else could have come up with (DESIGN D6). A stamp, a user property
  * with the intent's id, is set as the *last* step of making a dataset: with it the dataset is complete,
  * without it the dataset is partial.
+ *
+ * A dataset that an effect works on can be taken away by an admin without osctl, also between a crash and recovery. It
+ * is not in doubt then: the probe says not-started, as what the effect makes is not there, the run is refused by
+ * `mustBe`, which names what is missing, and the operation is undone. In doubt is what nobody can tell by looking.
  */
 import type { DatasetEvidence } from '../../events/types/intents.ts'
 import type { Assumed, EffectContext } from '../effect.ts'

@@ -73,8 +73,8 @@ export const datasetSet: EffectKind<'dataset.set'> = {
   async probe(args, context) {
     const name = named(args, context)
     const seen = await context.host.zfs.get(name)
-    if (seen?.guid !== args.guid) return { is: 'unknown', why: `${name} is not the dataset ${args.guid}` }
-    return isSet(args, seen) ? { is: 'done', evidence: {} } : { is: 'not-started' }
+    const done = seen?.guid === args.guid && isSet(args, seen)
+    return done ? { is: 'done', evidence: {} } : { is: 'not-started' }
   },
   undo: none('what was there before was set by hand and is what was to be mended'),
   assume: () => ({}),

@@ -28,8 +28,7 @@ export const datasetSnapshot: EffectKind<'dataset.snapshot'> = {
   async probe(args, context) {
     const dataset = fullName(context, args.dataset)
     const parent = await context.host.zfs.get(dataset)
-    if (parent?.guid !== args.guid)
-      return { is: 'unknown', why: `${dataset} is not the dataset ${args.guid}` }
+    if (parent?.guid !== args.guid) return { is: 'not-started' }
     const seen = await context.host.zfs.get(`${dataset}@${args.name}`)
     return seen ? { is: 'done', evidence: evidenceOf(seen) } : { is: 'not-started' }
   },

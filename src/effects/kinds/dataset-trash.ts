@@ -2,13 +2,30 @@
  * dataset.trash: takes a container's dataset out of service: unmount, rename into the trash.
  *
  * By guid, as dataset.rename. A mount that something still holds is detached lazily: the name is free at
- * once, and dataset.destroy waits for the last user. On a full pool the reserve of the log makes room. Killed before, or between unmount and rename: not
- * started. Killed after, or twice: done. Undo is un-delete: the dataset is renamed back, nothing was lost.
+ * once, and dataset.destroy waits for the last user. On a full pool the reserve of the log makes room. Killed before,
+ * or between unmount and rename: not started. Killed after, or twice: done. Undo is un-delete: the dataset is renamed
+ * back, nothing was lost.
  */
 import type { EffectContext, EffectKind } from '../effect.ts'
 import { HostError } from '../host.ts'
 import { withReserve } from '../reservation.ts'
 import { fullName, mustBe } from './common.ts'
+
+/**
+ * A mount can be taken from under a container that runs, and it would run on, on files in the trash, known to nobody.
+ * @throws E_REFUSED (permanent) when it was started by other means since osctld last looked
+ */
+async function mustBeStopped({ host, container }: EffectContext): Promise<void> {
+  const spec = container()
+  const { state } = await host.lxc.inspect(spec)
+  if (state !== 'running' && state !== 'frozen') return
+  const way = 'osctl drift scan, then drift adopt or drift repair'
+  throw new HostError(
+    'E_REFUSED',
+    'permanent',
+    `${spec.ctid} is ${state}, and osctld did not start it (${way})`,
+  )
+}
 
 /** @throws what the second, lazy attempt throws */
 async function detach(context: EffectContext, name: string): Promise<void> {
@@ -21,8 +38,8 @@ async function detach(context: EffectContext, name: string): Promise<void> {
 }
 
 /**
- * @throws E_NOT_FOUND (permanent); E_REFUSED (refused) when `from` is another dataset; E_EXISTS (permanent);
- *         E_BUSY (transient)
+ * @throws E_NOT_FOUND (permanent); E_REFUSED (refused) when `from` is another dataset, (permanent) when the container
+ *         runs; E_EXISTS (permanent); E_BUSY (transient)
  * @idempotent yes, by guid
  * @source zfs-rename(8), OpenZFS 2.3; umount(2) MNT_DETACH
  */
@@ -34,6 +51,7 @@ export const datasetTrash: EffectKind<'dataset.trash'> = {
     const target = await context.host.zfs.get(to)
     if (target?.guid === args.guid) return { guid: args.guid }
     await mustBe(context, from, args.guid)
+    await mustBeStopped(context)
     await detach(context, from)
     const { zfs } = context.host
     await withReserve(
@@ -45,12 +63,10 @@ export const datasetTrash: EffectKind<'dataset.trash'> = {
     return { guid: args.guid }
   },
   async probe(args, context) {
-    const [from, to] = [fullName(context, args.from), fullName(context, args.to)]
-    const target = await context.host.zfs.get(to)
+    const target = await context.host.zfs.get(fullName(context, args.to))
     if (target?.guid === args.guid) return { is: 'done', evidence: { guid: args.guid } }
-    const source = await context.host.zfs.get(from)
-    if (source?.guid === args.guid) return { is: 'not-started' }
-    return { is: 'unknown', why: `dataset ${args.guid} is neither ${from} nor ${to}` }
+    // Where somebody took it away there is nothing to wait for either: the run names what is missing (common.ts).
+    return { is: 'not-started' }
   },
   async undo(args, _evidence, context) {
     const to = fullName(context, args.to)

@@ -53,7 +53,7 @@ export const imageUnpack: EffectKind<'image.unpack'> = {
   async probe(args, context) {
     const name = fullName(context, args.dataset)
     const seen = await context.host.zfs.get(name)
-    if (seen?.guid !== args.guid) return { is: 'unknown', why: `${name} is not the dataset ${args.guid}` }
+    if (seen?.guid !== args.guid) return { is: 'not-started' }
     const before = parseUnpacked(seen.properties[UNPACKED], context.intent)
     if (before) return { is: 'done', evidence: before }
     return { is: 'partial', what: `${name} may hold some of the files of ${args.file}` }

@@ -120,7 +120,7 @@ describe('dataset.snapshot', () => {
     const before = datasetsOf(lab)
     const other = { ...args, guid: '5' }
     await assert.rejects(datasetSnapshot.run(other, context), { code: 'E_REFUSED', failure: 'refused' })
-    assert.equal((await given(datasetSnapshot.probe)(other, context)).is, 'unknown')
+    assert.deepEqual(await given(datasetSnapshot.probe)(other, context), { is: 'not-started' })
     await given(datasetSnapshot.undo)(other, null, context)
     await given(datasetSnapshot.undo)(args, { guid: '5', createtxg: '1' }, context)
     assert.deepEqual(datasetsOf(lab), before)
@@ -175,10 +175,11 @@ describe('dataset.rename', () => {
     assert.deepEqual(evidence, { guid: await theirs, existing: true })
   })
 
-  it('is in doubt when the dataset is at neither name', async () => {
+  it('is not in doubt when somebody took the dataset away: not started, and refused', async () => {
     const { lab, context } = await setUp()
     const args = { ...(await scenarios['dataset.rename'].prepare(lab)), guid: '5' }
-    assert.equal((await given(datasetRename.probe)(args, context)).is, 'unknown')
+    assert.deepEqual(await given(datasetRename.probe)(args, context), { is: 'not-started' })
+    await assert.rejects(datasetRename.run(args, context), { code: 'E_REFUSED', failure: 'refused' })
   })
 
   it('waits, as transient, for a mount that is in use', async () => {
@@ -215,7 +216,7 @@ describe('dataset.trash', () => {
     const args = { from: 'ct/web', to: 'trash/web.1', guid: '5' }
     const before = datasetsOf(lab)
     await assert.rejects(datasetTrash.run(args, context), { code: 'E_REFUSED', failure: 'refused' })
-    assert.equal((await given(datasetTrash.probe)(args, context)).is, 'unknown')
+    assert.deepEqual(await given(datasetTrash.probe)(args, context), { is: 'not-started' })
     await given(datasetTrash.undo)(args, { guid: '5' }, context)
     assert.deepEqual(datasetsOf(lab), before)
   })

@@ -86,7 +86,7 @@ describe('image.unpack', () => {
     const { lab, context } = await setUp()
     const args = { ...(await scenarios['image.unpack'].prepare(lab)), guid: '5' }
     await assert.rejects(imageUnpack.run(args, context), { code: 'E_REFUSED', failure: 'refused' })
-    assert.equal((await given(imageUnpack.probe)(args, context)).is, 'unknown')
+    assert.deepEqual(await given(imageUnpack.probe)(args, context), { is: 'not-started' })
     assert.deepEqual(lab.machine.state.datasets[`tank/${STAGING}`]?.files, {})
   })
 
