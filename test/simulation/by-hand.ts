@@ -47,6 +47,12 @@ export function destroyed(world: World, name: string): void {
   said(world, name, `zfs destroy -r ${name}`)
 }
 
+/** As `zfs unmount`. @throws HostError */
+export function unmounted(world: World, name: string): void {
+  mounts.unmountDataset(world.machine.state, name, false)
+  world.tell(`zfs unmount ${name}`)
+}
+
 /** As `zfs set` and `zfs inherit`, or `none` for what cannot be inherited. @throws HostError */
 export function set(world: World, name: string, property: string, value: string | null): void {
   world.machine.tick()
@@ -69,12 +75,13 @@ export function started(machine: SimulatedMachine, ct: { pool: string; id: strin
   const { state } = machine
   const dataset = state.datasets[`${ct.pool}/ct/${ct.ctid}`]
   if (!dataset) throw new Error(`${ct.ctid} has no dataset`)
+  const initPid = state.nextPid
   state.nextPid += 3
   state.containers[containerKey(ct)] = {
     ...ct,
-    run: `by-hand-${state.nextPid}`,
+    run: `by-hand-${initPid}`,
     state: 'running',
-    evidence: { initPid: state.nextPid, startTime: 1, bootId: state.bootId },
+    evidence: { initPid, startTime: 1, bootId: state.bootId },
     inits: 1,
     dataset: dataset.guid,
     cgroup: `osctl/pool.${ct.pool}/ct.${ct.ctid}`,
@@ -92,9 +99,8 @@ export function sightOf(state: MachineState, pool: string): Sight {
     const own = (property: string): string | null => {
       const value = properties[property]
       if (property === 'mountpoint') return mounts.mountpointOf(state, name)
-      return value === undefined || value === 'none' || (property === 'canmount' && value === 'on')
-        ? null
-        : value
+      const unset = { canmount: 'on', readonly: 'off' }[property] ?? 'none'
+      return value === undefined || value === unset ? null : value
     }
     return { name, guid, mountpoint: own('mountpoint'), own }
   })

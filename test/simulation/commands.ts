@@ -21,6 +21,8 @@ export type Scope = {
   readonly doubts: readonly string[]
   readonly ops: readonly string[]
   readonly sessions: readonly string[]
+  /** Ids of known drift. */
+  readonly drifts: readonly string[]
 }
 const UNKNOWN = '01KE0000000000000000000000'
 type Maker<M extends MethodName> = {
@@ -94,8 +96,8 @@ export const MAKERS: Makers = {
     }),
   },
   'drift.scan': { weight: 0.5, make: () => ({}) },
-  'drift.adopt': { weight: 0.3, make: (chance) => ({ id: `${chance.pick(CTS)}/renamed` }) },
-  'drift.repair': { weight: 0.3, make: (chance) => ({ id: `${chance.pick(CTS)}/running` }) },
+  'drift.adopt': { weight: 0.6, make: drift },
+  'drift.repair': { weight: 0.8, make: drift },
   'trash.prune': { weight: 1, make: () => ({}) },
   'pool.export': {
     weight: 1,
@@ -181,6 +183,10 @@ export function command(chance: Random, scope: Scope): Command {
     if (left < 0) return { method, params: make(chance, scope) }
   }
   return { method: 'ct.list', params: {} }
+}
+
+function drift(chance: Random, { drifts }: Scope): { id: string } {
+  return { id: drifts.length > 0 && chance.chance(0.9) ? chance.pick(drifts) : `${chance.pick(CTS)}/renamed` }
 }
 
 function creation(chance: Random, { pools }: Scope): MethodInput<'ct.new'> {

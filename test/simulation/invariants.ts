@@ -97,6 +97,7 @@ function drifted(pool: Pool): Set<string> {
   const { drift, adopted } = pool.states.pool().context
   for (const name of [...Object.keys(drift ?? {}), ...Object.keys(adopted ?? {})])
     names.add(`${pool.dataset}/${name.split('/').slice(0, -1).join('/')}`)
+  for (const { found } of Object.values(drift ?? {})) if (found.dataset) names.add(found.dataset)
   for (const { context } of pool.states.cts()) {
     for (const [name, { found }] of Object.entries(context.drift ?? {})) {
       if (['missing', 'renamed', 'replaced'].includes(name))
@@ -147,6 +148,7 @@ function datasets(state: MachineState, pool: Pool): string[] {
   }
   for (const name of Object.keys(state.datasets)) {
     if (!name.startsWith(`${pool.dataset}/`) || wanted.has(name) || known.has(name)) continue
+    if ([...known].some((drifted) => name.startsWith(`${drifted}/`))) continue
     const above = [...wanted].some(([owner, guid]) => guid !== null && name.startsWith(`${owner}/`))
     const stagedInDoubt = [...pool.journal.states.all()].some(
       ({ context: { op } }) => op?.pending?.inDoubt && name.includes(op.id),

@@ -1,15 +1,19 @@
 /**
  * A random life of a host, from one seed: commands on a handful of containers, waited for or racing each
- * other; containers that end, reboot and die; faults of host and disks; daemons killed and power cut at any
- * boundary; time that passes. Now and then the weather clears, everything comes to rest, and all invariants
- * must hold (invariants.ts); what was acknowledged must be in the log for ever.
+ * other; an admin who changes things without osctl (hands.ts); containers that end, reboot and die; faults of host
+ * and disks; daemons killed and power cut at any boundary; time that passes. Now and then the weather clears,
+ * everything comes to rest, and all invariants must hold (invariants.ts), what was done by hand must be named, and can
+ * be settled; what was acknowledged must be in the log for ever.
  *
  * A failure is told by its seed and the story of what happened, oldest first. Each step draws from a stream of its
  * own, so that a life can be told without some of its steps: that is how a failure is shrunk (shrink.ts).
  */
+import { driftRows } from '../../src/audit/drift-rows.ts'
+import type { DriftRow } from '../../src/rpc/results.ts'
 import { type Action, type Boundary, NOTHING } from './boundary.ts'
 import { type Command, CTS, command, type Scope } from './commands.ts'
 import { TWO } from './formats.ts'
+import { Hands } from './hands.ts'
 import { problems } from './invariants.ts'
 import { Memory } from './memory.ts'
 import { doubtsOf, openOf } from './operations.ts'
@@ -26,6 +30,10 @@ export type Storm = {
 }
 export type Counts = { commands: number; crashes: number; faults: number; checks: number; moments: number }
 
+/** How often somebody does something by hand before whatever happens next, in a life where somebody does. */
+const BY_HAND = 0.15
+/** Of all that can be done by hand in one life so much is not settled. */
+const MOST_DRIFT = 60
 /** At this step a life without a crash gets one: where there is no pool, there is no boundary to die at. */
 const UNPLUGGED = 60
 /** A life that is too short to find anything, or without a crash, is prolonged; one that cannot be is a failure. */
@@ -45,6 +53,9 @@ class Weather {
   readonly counts: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0, moments: 0 }
   readonly wrong: string[] = []
   readonly memory: Memory
+  readonly #hands: Hands
+  /** In every other life somebody works at the machine without osctl. */
+  readonly #handy: boolean
   readonly #acknowledged: { pool: string; op: string; what: string }[] = []
   readonly #open: Request[] = []
   readonly #sessions: string[] = []
@@ -54,6 +65,8 @@ class Weather {
   constructor(world: World, chance: Random) {
     this.#world = world
     this.#chance = chance
+    this.#hands = new Hands(world)
+    this.#handy = chance.chance(0.5)
     this.memory = new Memory(world, new Random(world.seed ^ 0x9a57n))
   }
 
@@ -72,7 +85,8 @@ class Weather {
     const pools = [...this.#world.daemon.pools.values()]
     const doubts = pools.flatMap((pool) => doubtsOf(pool))
     const ops = pools.flatMap((pool) => openOf(pool))
-    return { pools: this.#pools, doubts, ops, sessions: this.#sessions }
+    const drifts = pools.flatMap((pool) => driftRows(pool).map(({ id }) => `${pool.name}:${id}`))
+    return { pools: this.#pools, doubts, ops, sessions: this.#sessions, drifts }
   }
 
   get #pools(): string[] {
@@ -84,6 +98,7 @@ class Weather {
     this.#chance = chance
     const roll = chance.below(100)
     if (!this.#world.isUp) return await this.#recover()
+    if (this.#handy && chance.chance(BY_HAND)) this.#hands.act(chance)
     if (roll < 45) await this.#command()
     else if (roll < 52) await this.#race()
     else if (roll < 55) await this.#hang()
@@ -246,8 +261,36 @@ class Weather {
     this.#harvest()
     this.counts.checks += 1
     world.tell('check')
+    this.wrong.push(...(await this.#drifted()))
     const found = (await problems(world)).filter((problem) => !isHarmless(problem) && !this.#isTold(problem))
     this.wrong.push(...found, ...this.#forgotten())
+  }
+
+  /** What was done by hand is named; now and then all of it is settled, as the rows say that it can be. */
+  async #drifted(): Promise<string[]> {
+    if (this.#hands.acts === 0) return []
+    const { result } = await this.#world.must('drift.scan', {})
+    const wrong = this.#hands.unanswered(result as DriftRow[])
+    return wrong.length > 0 || this.#chance.chance(0.5)
+      ? wrong
+      : await this.#settleDrift(result as DriftRow[])
+  }
+
+  async #settleDrift(known: readonly DriftRow[]): Promise<string[]> {
+    let rows = known
+    for (let left = MOST_DRIFT; left > 0; left--) {
+      const row = rows.find(({ settle }) => settle !== 'by hand')
+      if (!row) return []
+      const how = this.#chance.pick(row.settle.split(', ') as ('adopt' | 'repair')[])
+      const { error } = await this.#world.call(`drift.${how}`, { id: `${row.pool}:${row.id}` })
+      const what = `drift ${row.id} (${row.seen}), to be settled by ${how},`
+      if (error && error.code !== 'E_DRIFT_GONE') return [`${what} is not: ${error.message}`]
+      await this.#world.settle()
+      rows = (await this.#world.must('drift.scan', {})).result as DriftRow[]
+      if (rows.some(({ id, pool, seen }) => id === row.id && pool === row.pool && seen === row.seen))
+        return [`${what} is there still`]
+    }
+    return ['drift comes up again and again']
   }
 
   /** A host cannot know the ids of a pool that it has not seen yet; when that comes, the admin is told. */
