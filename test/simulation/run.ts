@@ -4,7 +4,8 @@
  *
  * N random lives from seed S on (default: 1,000 from a fresh one; with --seed alone, that one), on all cores.
  * Prints the first failures, each shrunk to the steps that it takes, and how to live them again; the exit status
- * is 1 when there was any. A life of which nothing is heard for a minute is killed, and has failed (watch.ts).
+ * is 1 when there was any. A life of which nothing is heard for a minute of its processor time is killed, and has
+ * failed (watch.ts).
  *
  * --ledger adds the lives to docs/simulation-ledger.md (or FILE), with the commit that they ran on; it refuses a tree
  * with changes that are in no commit. --merge adds the rows of another ledger, as one that another machine filled.

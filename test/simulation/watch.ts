@@ -3,9 +3,12 @@
  * nobody and ends never: only another process can tell which one it was. So the one that lives says after each life how
  * it went, and at the beginning of each whose it is; when nothing is heard for long it is killed, the life that it was
  * in has failed, and another process goes on with the next.
+ *
+ * Long is by the processor time that it took: on a machine that is busy with other things a life that does not get its
+ * turn has not failed.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { writeSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import type { Counts, Storm, storm } from './storm.ts'
 
 /** What is heard: the seed of a life that begins (or is lived again, to shrink it), or how one went. */
@@ -17,8 +20,14 @@ export type Life = { readonly seed: string; readonly isWrong: boolean; readonly 
 
 /** The descriptor on which beats are written. */
 const FD = 3
-/** A life takes some ten milliseconds, a long one half a second, on a machine that does nothing else. */
+/** Of processor time; a life takes some ten milliseconds, a long one half a second. */
 export const SILENCE_MS = 60_000
+/** One that waits takes none: then it is by the clock, so many times as long. */
+const WAITING = 20
+/** Looks at it so often in that time. */
+const LOOKS = 8
+/** A tick of /proc/PID/stat, proc(5): USER_HZ is 100 on every architecture that Linux has. */
+const TICK_MS = 10
 
 const NOTHING_LIVED: Counts = { commands: 0, crashes: 0, faults: 0, checks: 0, moments: 0 }
 
@@ -83,14 +92,15 @@ function listened(job: ChildProcess, silenceMs: number, onLife: (life: Life) => 
     let isSilent = false
     let text = ''
     let told = ''
-    let timer = setTimeout(silence, silenceMs)
-    function silence(): void {
+    let last = { cpu: cpuMs(job.pid), at: performance.now() }
+    const timer = setInterval(() => {
+      const isLong = performance.now() - last.at >= silenceMs * WAITING
+      if (!isLong && cpuMs(job.pid) - last.cpu < silenceMs) return
       isSilent = true
       job.kill('SIGKILL')
-    }
+    }, silenceMs / LOOKS)
     job.stdio[FD]?.on('data', (chunk: Buffer) => {
-      clearTimeout(timer)
-      timer = setTimeout(silence, silenceMs)
+      last = { cpu: cpuMs(job.pid), at: performance.now() }
       const lines = `${text}${chunk}`.split('\n')
       text = lines.pop() ?? ''
       for (const line of lines) {
@@ -102,14 +112,27 @@ function listened(job: ChildProcess, silenceMs: number, onLife: (life: Life) => 
     job.stdout?.on('data', (chunk: Buffer) => {
       told += chunk
     })
-    job.on('error', reject)
+    job.on('error', (error) => {
+      clearInterval(timer)
+      reject(error)
+    })
     job.on('close', (code) => {
-      clearTimeout(timer)
+      clearInterval(timer)
       // As one: the stories of two processes are not mixed up.
       if (told !== '') console.log(told.trimEnd())
       resolve({ at, end: isSilent ? 'silent' : code === 0 ? 'ended' : 'died' })
     })
   })
+}
+
+/** Processor time that a process took so far, user and system, ms; 0 when it is gone. @source proc(5), stat */
+function cpuMs(pid: number | undefined): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS
+  } catch {
+    return 0
+  }
 }
 
 /** A program of this folder, whose beats can be heard. */
