@@ -76,6 +76,7 @@ export function happening(event: Pick<StoredEvent, 'type' | 'data'>): string {
       return autostartEnd(event.data as EventData<'AutostartFinished'>)
     case 'PoolExportFailed': {
       const { left } = event.data as EventData<'PoolExportFailed'>
+      if (left.length === 0) return 'the pool stays open: its export was called off'
       return `the pool stays open: ${containers(left.length)} would not stop`
     }
     case 'PoolClosed':

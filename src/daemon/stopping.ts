@@ -34,6 +34,7 @@ export type Stopper = {
 /** Told what happens, a line each. */
 export type Progress = (text: string) => void
 export type NotStopped = { readonly id: Ulid; readonly ctid: string; readonly why: string }
+export type Stopped = { readonly stopped: readonly string[]; readonly left: readonly NotStopped[] }
 
 /** Those without autostart first, then the reverse of the order in which they start. @pure */
 export function toStop(cts: Iterable<CtState>): CtState[] {
@@ -44,10 +45,18 @@ export function toStop(cts: Iterable<CtState>): CtState[] {
 export const stopCommand = (ctid: string, mode: 'stop' | 'kill' = 'stop') =>
   ({ type: 'ct.stop', ctid, mode, timeoutSeconds: mode === 'kill' ? 0 : STOP_TIMEOUT_S }) as const
 
-/** Stops what runs or may run. @returns those that would not stop */
-export async function stopAll(owner: Stopper, pool: Pool, progress: Progress): Promise<NotStopped[]> {
+/**
+ * Stops what runs or may run, as long as it is not called off: whatever is stopping then is waited for, and the rest
+ * is left alone.
+ */
+export async function stopAll(
+  owner: Stopper,
+  pool: Pool,
+  isOff: () => boolean,
+  progress: Progress,
+): Promise<Stopped> {
   const running = toStop(pool.containers())
-  if (running.length === 0) return []
+  if (running.length === 0 || isOff()) return { stopped: [], left: [] }
   progress(`stopping ${running.length} ${running.length === 1 ? 'container' : 'containers'}`)
   const overdue = new AbortController()
   const ended = new AbortController()
@@ -57,16 +66,19 @@ export async function stopAll(owner: Stopper, pool: Pool, progress: Progress): P
     () => {},
   )
   const left: NotStopped[] = []
+  const stopped: string[] = []
   let done = 0
   await inParallel(running, pool.states.pool().context.config.parallelStop, async (ct) => {
+    if (isOff()) return
     const [id, ctid] = [ctIdOf(ct), ctidOf(ct)]
     const why = await stopOne(owner, pool, id, overdue.signal)
     done++
-    if (why !== null) left.push({ id, ctid, why })
+    if (why === null) stopped.push(ctid)
+    else left.push({ id, ctid, why })
     progress(`[${done}/${running.length}] ${ctid} ${why === null ? 'stopped' : `did not stop: ${why}`}`)
   })
   ended.abort()
-  return left
+  return { stopped, left }
 }
 
 /** @returns why it did not stop; null when it did */

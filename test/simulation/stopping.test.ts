@@ -1,7 +1,7 @@
 /** Stopping everything, at an export and at a shutdown: in order, in bounded time, whatever hangs or dies. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Accepted, HistoryRow } from '../../src/rpc/results.ts'
+import type { Accepted, HistoryRow, OpRow } from '../../src/rpc/results.ts'
 import { NOTHING, type Plan } from './boundary.ts'
 import { assertWell, count, onHost, running, runs, scene, stateOf, types } from './scenes.ts'
 import type { Request, World } from './world.ts'
@@ -193,6 +193,69 @@ describe('An export in whose middle', () => {
     await assertWell(world)
     assert.ok(!request.answered)
     assert.deepEqual([await stateOf(world, 'a'), await stateOf(world, 'b')], ['running', 'stopped'])
+  })
+})
+
+/** Three run, one stops at a time and takes ten seconds; the export is in the middle of the first. */
+async function underWay(): Promise<{ world: World; request: Request }> {
+  const world = await scene({ latency: (op) => (op === 'lxc.stop' ? 10 * SECOND : 0) })
+  await running(world, 'a', 'b', 'c')
+  await world.must('pool.set', { name: 'tank', set: { parallelStop: 1 } })
+  const request = exporting(world)
+  await world.pass(SECOND)
+  return { world, request }
+}
+
+describe('An export that is called off', () => {
+  it('lets the container stop that is stopping, and leaves the others and the pool as they are', async () => {
+    const { world, request } = await underWay()
+    const { result } = await world.must('op.cancel', { op: request.operation ?? '' })
+    const said = 'cancelled by uid 1000; stopped before: c'
+    assert.deepEqual((result as Accepted).warnings, [`pool tank stays imported: ${said}`])
+    assert.deepEqual([request.error?.kind, request.error?.message], ['failed', said])
+    assert.deepEqual(stops(world), ['c'])
+    assert.deepEqual([runs(world, 'a'), runs(world, 'b'), runs(world, 'c')], [true, true, false])
+    const rows = (await world.must('history.list', {})).result as HistoryRow[]
+    assert.ok(rows.some(({ command }) => command === 'the pool stays open: its export was called off'))
+    await world.must('ct.start', { id: 'c' })
+    await assertWell(world)
+    await world.must('pool.export', { name: 'tank', force: true })
+    assert.equal(world.daemon.pools.size, 0)
+  })
+
+  it('stays called off when the daemon dies: the next one stops nothing more', async () => {
+    const { world, request } = await underWay()
+    await world.must('op.cancel', { op: request.operation ?? '', meta: { noWait: true } })
+    world.kill()
+    await world.boot()
+    await world.pass(MINUTE)
+    assert.deepEqual(stops(world), ['c'])
+    assert.ok(runs(world, 'a') && runs(world, 'b'))
+    const rows = (await world.must('op.list', { all: true })).result as OpRow[]
+    const row = rows.find(({ command }) => command === 'pool export')
+    assert.match(row?.problem ?? '', /^cancelled by uid 1000/)
+    await assertWell(world)
+  })
+
+  it('names what would not stop, too, and cannot be called off once it is over', async () => {
+    const { world, request } = await underWay()
+    world.plan = hanging('b')
+    await world.pass(10 * SECOND)
+    await world.must('op.cancel', { op: request.operation ?? '' })
+    assert.match(request.error?.message ?? '', /^cancelled by .*; stopped before: c; did not stop: b \(/)
+    const { error } = await world.call('op.cancel', { op: request.operation ?? '' })
+    assert.equal(error?.code, 'E_OP_OVER')
+  })
+
+  it('is planned as it is done', async () => {
+    const { world, request } = await underWay()
+    const dry = world.send('op.cancel', { op: request.operation ?? '', meta: { dryRun: true } })
+    await answered(world, dry)
+    const { plan } = dry.result as Accepted
+    const planned = plan?.events.map(({ type }) => type)
+    await world.must('op.cancel', { op: request.operation ?? '' })
+    assert.deepEqual(planned, ['CancelRequested', 'OperationFinished', 'PoolExportFailed'])
+    for (const type of planned ?? []) assert.ok(types(world).includes(type), type)
   })
 })
 

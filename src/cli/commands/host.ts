@@ -5,6 +5,7 @@ import { confirm, type Invocation, poolsOf, printJson } from '../invocation.ts'
 import { harmless } from '../output/table.ts'
 import type { CommandSpec, GroupSpec } from '../spec.ts'
 import { CommandError } from '../usage-error.ts'
+import { abortExports } from './abort.ts'
 import { integerArgument } from './attributes.ts'
 
 const PING_RETRY_MS = 200
@@ -96,10 +97,14 @@ export const shutdown: CommandSpec = {
       later: 'ignored',
     },
     { long: 'message', short: 'm', value: 'text', help: 'What to tell them', later: 'ignored' },
-    { long: 'abort', help: 'Give up a shutdown that is under way', later: 'refused' },
+    {
+      long: 'abort',
+      help: 'Give up a shutdown that is under way: pools that are not exported yet stay imported',
+    },
   ],
   run: async (invocation) => {
     const { options, link, io } = invocation
+    if (options.flag('abort')) return await abortExports(invocation)
     if (!options.flag('force') && !link.isDryRun) {
       if (!io.isTerminal(0)) throw new CommandError('not confirmed, nothing was done (--force does not ask)')
       confirm(invocation, 'Do you really wish to stop all containers and export all pools?')

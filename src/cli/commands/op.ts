@@ -108,8 +108,8 @@ const opCancel: CommandSpec = {
   args: [OP],
   run: async (invocation) => {
     const { link, io, globals } = invocation
-    const { result } = await link.apply('op.cancel', { op: arg(invocation, 0) })
-    if (result === 'done' && !globals.flag('json') && !globals.flag('quiet'))
+    const { result, warnings } = await link.apply('op.cancel', { op: arg(invocation, 0) })
+    if (result === 'done' && warnings.length === 0 && !globals.flag('json') && !globals.flag('quiet'))
       io.out('cancelled, and what it had made is undone\n')
   },
 }

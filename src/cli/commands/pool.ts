@@ -4,6 +4,7 @@ import { arg, confirm, given, type Invocation, poolsOf, printRows } from '../inv
 import type { TableSpec } from '../output/table.ts'
 import type { ArgumentSpec, CommandSpec, GroupSpec } from '../spec.ts'
 import { UsageError } from '../usage-error.ts'
+import { abortExports } from './abort.ts'
 import { attributeCommands, integerArgument } from './attributes.ts'
 import { poolAutostart } from './pool-autostart.ts'
 import { poolUpgrade } from './pool-upgrade.ts'
@@ -143,6 +144,7 @@ const exportPool: CommandSpec = {
   summary: 'Stop the containers of a pool and let it go',
   description: [
     'They stop in the reverse of the order in which they start, at most `parallel-stop` at a time: each is asked to shut down, and killed after five minutes; after nine minutes all that still run are. If one cannot be stopped at all the pool stays open, and it is named with the reason. An export that was accepted goes on when osctld is restarted.',
+    'Until the last container is stopped it can be given up with `--abort`, or by `osctl op cancel`: those that are stopping then are waited for, and what was stopped stays stopped.',
   ],
   args: [POOL],
   options: [
@@ -181,9 +183,12 @@ const exportPool: CommandSpec = {
       default: 'off',
       help: 'It is no error if the pool is not imported',
     },
-    { long: 'abort', help: 'Give up an export that is under way', later: 'refused' },
+    { long: 'abort', help: 'Give up an export that is under way: the pool stays imported' },
   ],
-  run: async ({ link, options, args: [name = ''] }) => {
+  run: async (invocation) => {
+    const { link, options } = invocation
+    const name = arg(invocation, 0)
+    if (options.flag('abort')) return await abortExports(invocation, name)
     await link.apply('pool.export', {
       name,
       force: options.flag('force'),

@@ -7,12 +7,13 @@ import type { Fact } from '../../events/types/events.ts'
 import { ctIdOfStream, type StreamId } from '../../events/types/ids.ts'
 import type { Draft } from '../../machines/draft.ts'
 import type { AnyState } from '../../machines/fold.ts'
+import { lifeOf } from '../../machines/life.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
 import type { Accepted } from '../../rpc/results.ts'
 import { withoutUserInfo } from '../../rpc/secrets.ts'
 import type { Daemon } from '../daemon.ts'
 import { CallError, notFound, refused } from '../errors.ts'
-import { planOutcome } from '../plan/operations.ts'
+import { planCalledOff, planOutcome } from '../plan/operations.ts'
 import { planned } from '../plan/plan.ts'
 import type { Pool } from '../pool.ts'
 import { actorOf, type HandlersOf, waiting } from './context.ts'
@@ -32,6 +33,8 @@ export function controlHandlers(daemon: Daemon): HandlersOf<'op.attach' | 'op.ca
       const why = `cancelled by ${actorName(actor)}`
       if (meta?.dryRun) {
         const pending = cancellable(daemon, pool.states.of(stream), op)
+        // The pool is held by its export: this plan does not wait for it.
+        if (pending === EXPORT) return planned(await planCalledOff(pool, op, request, why))
         const { intent, kind } = pending
         const fact: Fact = { type: 'EffectFailed', intent, kind, class: 'cancelled', message: why, by: 'run' }
         return planned(
@@ -44,9 +47,10 @@ export function controlHandlers(daemon: Daemon): HandlersOf<'op.attach' | 'op.ca
         const state = stream === 'pool' ? view.pool() : view.ct(ctIdOfStream(stream))
         return { drafts: [request], extra: cancellable(daemon, state, op) }
       })
-      await pool.engine.cancel(pending, why)
+      if (pending !== EXPORT) await pool.engine.cancel(pending, why)
       if (meta?.noWait) return { op, result: 'accepted', position: null, warnings: [] }
-      return await end(pool, stream, op)
+      const accepted = await end(pool, stream, op)
+      return pending === EXPORT ? { ...accepted, warnings: await keptOpen(pool, op) } : accepted
     },
   }
 }
@@ -61,11 +65,18 @@ async function commandOf(daemon: Daemon, op: string): Promise<{ pool: Pool; comm
   throw notFound('E_OP_NOT_FOUND', `operation not found: ${op} (osctl op ls --all shows the recent ones)`)
 }
 
-/** The step that the operation is at, if it may be stopped there. @throws CallError refused, with the step */
-function cancellable(daemon: Daemon, state: AnyState | null, op: string): PendingIntent {
+/** An export has no steps of its own: it looks whether it was called off before it stops the next container. */
+const EXPORT = 'export'
+
+/**
+ * The step that the operation is at, if it may be stopped there, or that it is an export.
+ * @throws CallError refused, with the step
+ */
+function cancellable(daemon: Daemon, state: AnyState | null, op: string): PendingIntent | typeof EXPORT {
   const open = state?.context.op
   if (open?.id !== op) throw refused('E_OP_OVER', `operation ${op} is over (osctl op show ${op})`)
   const { pending, command } = open
+  if (!pending && state && lifeOf(state) === 'exporting') return EXPORT
   if (!pending) throw refused('E_CANNOT_CANCEL', `${command} cannot be cancelled: it has no step to stop at`)
   const { kind, intent, inDoubt, compensates } = pending
   const step = `step ${intent.split('.').at(-1)}, ${kind},`
@@ -75,6 +86,12 @@ function cancellable(daemon: Daemon, state: AnyState | null, op: string): Pendin
   const { cancel } = daemon.ports.effects[kind]
   if (isNone(cancel)) throw refused('E_CANNOT_CANCEL', `${step} cannot be cancelled: ${cancel.none}`)
   return pending
+}
+
+/** What the export had done before it was called off is said to who called it off. */
+async function keptOpen(pool: Pool, op: string): Promise<string[]> {
+  const { error } = await pool.ended(op, 'pool')
+  return [`pool ${pool.name} stays imported: ${error}`]
 }
 
 async function end(pool: Pool, stream: StreamId, op: string): Promise<Accepted> {

@@ -45,3 +45,15 @@ export async function planOutcome(
   if (fact.type === 'EffectInDoubt') walker.notes.push(`it would still be in doubt: ${fact.why}`)
   return await completed({ ...sheet, walker }, walker.plan('done'), users)
 }
+
+/** `op cancel` of an export: it ends, and the pool stays open; what is stopping right now is not foreseen. */
+export async function planCalledOff(pool: Pool, op: string, request: Draft, why: string): Promise<Plan> {
+  checkAvailable(pool)
+  const { walker } = sheetOf(pool, pool.journal.deciding, op)
+  const end: Fact = { type: 'OperationFinished', result: 'failed', error: why }
+  const open: Fact = { type: 'PoolExportFailed', left: [] }
+  walker.notes.push('containers that are stopping are waited for, those that it stopped stay stopped')
+  walker.take([request, { stream: 'pool', fact: end, op }, { stream: 'pool', fact: open }], false)
+  await walker.finish()
+  return walker.plan('done')
+}

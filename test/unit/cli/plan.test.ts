@@ -159,3 +159,33 @@ test('op attach and op cancel pass the operation on, and a cancellation says wha
   assert.equal((await run(['op', 'cancel', '-q', '01OP'], handlers)).out, '')
   assert.deepEqual(seen, ['attach 01OP', 'cancel 01OP', 'cancel 01OP'])
 })
+
+test('pool export --abort and shutdown --abort cancel the exports that are under way, or say that there is none', async () => {
+  const seen: string[] = []
+  const pool = (name: string, state: string) => ({ name, state })
+  const op = (pool: string, target: string | null) => ({
+    pool,
+    target,
+    op: `of ${pool} ${target ?? ''}`.trim(),
+  })
+  const states = [pool('tank', 'exporting'), pool('deep', 'active'), pool('far', 'exporting')]
+  const handlers = {
+    'pool.list': async ({ names }: MethodParams<'pool.list'>) =>
+      states.filter(({ name }) => names?.includes(name) ?? true) as never,
+    'op.list': async ({ pools }: MethodParams<'op.list'>) =>
+      [op('tank', null), op('tank', 'web'), op('far', null)].filter((row) =>
+        pools?.includes(row.pool),
+      ) as never,
+    'op.cancel': async ({ op }: MethodParams<'op.cancel'>) => {
+      seen.push(op)
+      return { op, result: 'done' as const, position: null, warnings: [`${op} stays`] }
+    },
+  }
+  const one = await run(['pool', 'export', '--abort', 'tank'], handlers)
+  assert.deepEqual([one.status, one.out, one.err], [0, '', 'warning: of tank stays\n'])
+  assert.equal((await run(['shutdown', '--abort'], handlers)).status, 0)
+  assert.deepEqual(seen, ['of tank', 'of tank', 'of far'])
+  const none = await run(['pool', 'export', '--abort', 'deep'], handlers)
+  assert.equal(none.status, 1)
+  assert.match(none.err, /^error: no export of pool deep is under way \(osctl pool ls/)
+})
