@@ -64,7 +64,7 @@ describe('The log grows by a bounded number of events a minute by', () => {
     await assertWell(world)
   })
 
-  it('a container that dies: once, and it stays as it is', async () => {
+  it('a container whose init is killed, as by the OOM killer: once, and it stays as it is', async () => {
     const world = await scene()
     await running(world, 'web')
     const a = await grown(world, DAY, 10 * MINUTE, () => {

@@ -129,6 +129,29 @@ describe('the whole path, on real ZFS and real LXC', { timeout: 40 * MINUTE }, (
     assert.match(await osctl('history'), /died/)
   })
 
+  it('is told nothing of what the OOM killer ends inside, and once that it ended an init', async () => {
+    await osctl('ct start bb2')
+    const cgroup = (
+      await machine.succeeds(`sed -n s/^0:://p /proc/${await column('bb2', 'init_pid')}/cgroup`)
+    ).trim()
+    const files = `/sys/fs/cgroup${cgroup}/memory`
+    await machine.succeeds(`echo 24M > ${files}.max; echo 0 > ${files}.swap.max || true`)
+    const since = async (): Promise<string[]> => {
+      const types = (await osctl('event ls --ct bb2 -H -o type')).trim().split('\n')
+      return types.slice(types.lastIndexOf('CtSessionOpened') + 1)
+    }
+    await inside('bb2', 'for n in 1 2 3 4; do tail /dev/zero; done; true')
+    const kills = async (): Promise<number> =>
+      Number(await machine.succeeds(`sed -n "s/^oom_kill //p" ${files}.events`))
+    assert.ok((await kills()) >= 4)
+    assert.deepEqual(await since(), ['CtSessionEnded'])
+    assert.equal(await column('bb2', 'state'), 'running')
+    await machine.succeeds(`echo 1 > ${files}.oom.group`)
+    await machine.run('osctl ct exec bb2 tail /dev/zero')
+    await until('the death of bb2 is noticed', async () => (await column('bb2', 'state')) === 'stopped')
+    assert.deepEqual((await since()).toSorted(), ['CtExited', 'CtSessionEnded'])
+  })
+
   it('survives a power cut: both containers, their configuration, their files and their history', async () => {
     bootIdBefore = await machine.succeeds('cat /proc/sys/kernel/random/boot_id')
     const historyBefore = (await osctl('history -H -o time,command,result')).trim().split('\n').length
