@@ -7,11 +7,12 @@
  * 15 and 20 seconds, as in the original, without holding the place of another; then it is given up. The last event is
  * `AutostartFinished`.
  *
- * **Why so.** A plan that lives in memory is gone with the daemon that had it. Of this one only the pauses are.
+ * **Why so.** A plan that lives in memory is gone with the daemon that had it.
  *
  * **On a crash** of the daemon the next one goes on: what became of each container is read from the log
- * (audit/autostart.ts), so nothing is started twice, and attempts are counted over all daemons. When the host dies, the
- * plan is void: the next import records that it was interrupted, and makes another.
+ * (audit/autostart.ts), so nothing is started twice, attempts are counted over all daemons, and a pause lasts as long
+ * as it would have. When the host dies, the plan is void: the next import records that it was interrupted, and makes
+ * another.
  *
  * **Invariants.** Nothing starts that an admin has touched since the plan was made, or whose autostart was taken away.
  * A plan ends: attempts and waiting are bounded.
@@ -84,6 +85,17 @@ const STARTABLE = ['stopped', 'starting']
 type Verdict = 'start' | 'drop' | 'failed'
 type Waiting = { readonly id: Ulid; readonly notBefore: number; readonly tries: number }
 
+/** Attempts that are over. @pure */
+const triesOf = (standing: Standing | undefined): number =>
+  standing ? standing.attempts - (standing.is === 'starting' ? 1 : 0) : 0
+
+/** What is left of the pause after the last attempt, ms; a clock that was set makes it no longer. @pure */
+export function pauseLeft({ is, attempts, end }: Standing, wall: number): number {
+  if (is !== 'waiting' || end === null) return 0
+  const pause = COOLING_MS * attempts
+  return Math.min(pause, Math.max(0, end.t + pause - wall))
+}
+
 /** Who is to be started, in the plan's order. */
 class Queue {
   readonly failed = new Set<Ulid>()
@@ -91,11 +103,15 @@ class Queue {
   #waiting: Waiting[]
   #begun = 0
 
-  constructor({ cts }: Plan, standings: ReadonlyMap<Ulid, Standing>) {
+  /** @param now  monotonic, ms; @param wall  of the clock that events are dated by, ms */
+  constructor({ cts }: Plan, standings: ReadonlyMap<Ulid, Standing>, now: number, wall: number) {
     const isOpen = (id: Ulid): boolean => ['waiting', 'starting'].includes(standings.get(id)?.is ?? 'waiting')
     for (const [id, { is }] of standings) if (is === 'failed') this.failed.add(id)
     this.#rank = new Map(cts.map((id, i) => [id, i]))
-    this.#waiting = cts.filter(isOpen).map((id) => ({ id, notBefore: 0, tries: 0 }))
+    this.#waiting = cts.filter(isOpen).map((id) => {
+      const standing = standings.get(id)
+      return { id, notBefore: standing ? now + pauseLeft(standing, wall) : 0, tries: triesOf(standing) }
+    })
   }
 
   get isThrough(): boolean {
@@ -170,7 +186,8 @@ class AutostartRun {
   async #carryOut(mine: symbol): Promise<void> {
     const plan = await newestPlan(this.#pool.log)
     if (!plan) return
-    const queue = new Queue(plan, await standingsOf(this.#pool.log, plan))
+    const standings = await standingsOf(this.#pool.log, plan)
+    const queue = new Queue(plan, standings, this.#now(), this.#daemon.ports.clock.wall())
     while (!this.#isOver(mine)) {
       const next = queue.ready(this.#now())
       if (!next && queue.isThrough) return await this.#finish(mine, plan, queue.failed)
@@ -215,8 +232,10 @@ class AutostartRun {
     this.#active++
     try {
       const { op } = pool.states.ct(id).context
-      if (op?.command === 'ct start' && op.pending?.inDoubt === null) await pool.ended(op.id, `ct:${id}`)
-      else await this.#command(plan, id)
+      if (op?.command === 'ct start' && op.pending?.inDoubt === null) {
+        const { result, error } = await pool.ended(op.id, `ct:${id}`)
+        if (result !== 'done') throw new Error(error ?? result)
+      } else await this.#command(plan, id)
       // What it has become stands in the log: the next look at it sees that.
       return { id, notBefore: 0, tries }
     } catch (error) {

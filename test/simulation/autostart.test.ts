@@ -1,6 +1,8 @@
 /** What starts by itself: in order, as the host's pressure admits it, and whatever dies in between. */
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import type { Standing } from '../../src/audit/autostart.ts'
+import { pauseLeft } from '../../src/daemon/autostart.ts'
 import type { AutostartRow, HistoryRow } from '../../src/rpc/results.ts'
 import { type Action, type Boundary, NOTHING, nameOf, type Plan } from './boundary.ts'
 import { at, initsOf } from './crashes.ts'
@@ -348,6 +350,31 @@ describe('A boot whose daemon or host dies at any boundary of the plan is gone o
     await world.pass(MINUTE)
     assert.equal(starts(world).length, 5, 'a plan that is over stays over')
     assert.equal(count(world, 'AutostartPlanned'), 2)
+    await assertWell(world)
+  })
+
+  it('lets a pause last as long as it would have, and no longer when the clock was set back', async () => {
+    const world = await scene()
+    await waiting(world, { bad: 1 })
+    world.powerCut()
+    world.plan = failing('bad')
+    await world.boot()
+    await world.pass(17_000)
+    assert.equal(starts(world).length, 3, 'after 0, 5 and 15 s')
+    world.kill()
+    await world.boot()
+    await world.pass(11_000)
+    assert.equal(starts(world).length, 3, 'the pause of 15 s was not over')
+    await world.pass(3000)
+    assert.equal(starts(world).length, 4)
+    world.kill()
+    await world.boot()
+    await world.pass(2 * MINUTE)
+    assert.equal(starts(world).length, 5)
+    const standing = { is: 'waiting', attempts: 2, why: 'x', command: null, end: { t: 50_000 } } as Standing
+    assert.equal(pauseLeft(standing, 54_000), 6000)
+    assert.equal(pauseLeft(standing, 70_000), 0)
+    assert.equal(pauseLeft(standing, 1000), 10_000)
     await assertWell(world)
   })
 
