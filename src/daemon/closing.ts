@@ -47,9 +47,15 @@ export async function closePool(
   return op
 }
 
-/** Goes on with the export that the pool is in the middle of. @throws as `closePool` */
+/**
+ * Goes on with the export that the pool is in the middle of. A log that cannot be read now is waited for: nobody else
+ * would go on with it.
+ * @throws as `closePool`
+ */
 export async function resumeClosing(owner: Stopper, pool: Pool): Promise<void> {
-  const [request] = await ask(pool.log, { types: ['PoolExportRequested'], reverse: true, limit: 1 })
+  const { clock } = pool.ports
+  const newest = { types: ['PoolExportRequested'], reverse: true, limit: 1 } as const
+  const [request] = await patiently(clock, Number.POSITIVE_INFINITY, () => ask(pool.log, newest), pool)
   const { stopContainers = true } = (request?.data ?? {}) as Partial<EventData<'PoolExportRequested'>>
   await finishClosing(owner, pool, stopContainers)
 }

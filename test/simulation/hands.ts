@@ -7,6 +7,7 @@ import type { Pool } from '../../src/daemon/pool.ts'
 import { HostError } from '../../src/effects/host.ts'
 import type { SimulatedContainer, SimulatedDataset } from '../../src/effects/simulated/state.ts'
 import { isWithin } from '../../src/effects/simulated/zpools.ts'
+import type { EventData } from '../../src/events/types/events.ts'
 import type { DriftRow } from '../../src/rpc/results.ts'
 import * as byHand from './by-hand.ts'
 import { CTS } from './commands.ts'
@@ -161,12 +162,19 @@ export class Hands {
 
   /** Nothing is destroyed that somebody else made, unless it was handed over. */
   #destroyed(pools: readonly Pool[]): string[] {
-    for (const { states } of pools)
-      for (const { context } of states.all()) this.#own.delete(context.dataset ?? '')
+    for (const pool of pools) this.#handOver(pool)
     const there = new Set(this.#datasets.map(({ guid }) => guid))
     return [...this.#own]
       .filter((guid) => !there.has(guid))
       .map((guid) => `dataset ${guid}, which is not ours, was destroyed`)
+  }
+
+  /** What a container was given by `drift adopt` is its own, and goes where that goes. */
+  #handOver({ name }: Pool): void {
+    for (const { event } of this.#world.disks.named(name).rows()) {
+      if (event.type !== 'DriftAdopted' || event.stream === 'pool') continue
+      this.#own.delete((event.data as EventData<'DriftAdopted'>).found.guid ?? '')
+    }
   }
 
   /** Each container's dataset that is not in its place, and each dataset of somebody else's, has a row. */
