@@ -83,6 +83,10 @@ type Rule = {
 const leaves = ({ kind, evidence }: Effect): boolean | null =>
   evidence === null ? null : (ruleOf(kind)?.leaves(evidence) ?? false)
 
+/** Full names of the datasets that an effect may change. @pure */
+export const namesOf = (kind: string, args: unknown, at: Place): readonly string[] =>
+  ruleOf(kind)?.names(args, at) ?? []
+
 /** Attributes changes one after another, as they stand in the diary. */
 export class Attributor {
   readonly #at: Place
@@ -102,7 +106,7 @@ export class Attributor {
     this.#since = since
     this.#effects = all.filter(({ kind }) => ruleOf(kind) !== null)
     for (const effect of this.#effects.toReversed())
-      for (const name of ruleOf(effect.kind)?.names(effect.args, at) ?? []) {
+      for (const name of namesOf(effect.kind, effect.args, at)) {
         const known = this.#byName.get(name)
         if (known) known.push(effect)
         else this.#byName.set(name, [effect])

@@ -49,6 +49,7 @@ export class Hands {
 
   /** One thing, if the machine lets him: what ZFS refuses he leaves. */
   act(chance: Random): void {
+    if (Object.keys(this.#world.machine.state.zpools).length === 0) return
     let left = chance.fraction() * TOTAL
     const act = ACTS.find(({ weight }) => {
       left -= weight
