@@ -151,6 +151,8 @@ describe('Changes by others', () => {
 
   it('on what osctld had just changed are theirs all the same', async () => {
     const world = await two()
+    // Of the second in which the log began nothing is told.
+    await world.pass(2000)
     byHand.renamed(world, 'tank/ct/web', 'tank/ct/www')
     await scan(world)
     await world.must('drift.repair', { id: 'web/renamed' })
