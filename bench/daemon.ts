@@ -2,97 +2,22 @@
  * The daemon as its clients see it: the real process and the real log on this disk, the simulated host.
  * `node bench/daemon.ts`; needs `npm run build`. BENCH_QUICK makes everything a tenth.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
-import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { createInterface } from 'node:readline'
 import { atLeast, atMost, type Figure, interleave, percentile, report, timed } from './lib.ts'
+import { type Client, Osctld } from './osctld.ts'
 import { populate } from './population.ts'
 
 const TOP = join(import.meta.dirname, '..')
 const QUICK = process.env['BENCH_QUICK'] !== undefined
 const CONTAINERS = 1000
 const EVENTS = QUICK ? 25_000 : 249_000
-const base = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'osctl-bench-'))
-const socketPath = join(base, 's')
 const osctl = join(TOP, 'dist', 'osctl.cjs')
 
-/** One connection; a call resolves with its result. */
-class Client {
-  readonly #socket: Socket
-  readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
-  #n = 0
-
-  constructor(path: string) {
-    this.#socket = connect(path)
-    createInterface({ input: this.#socket }).on('line', (line) => {
-      const { id, result, error } = JSON.parse(line) as {
-        id?: number
-        result?: unknown
-        error?: { message: string }
-      }
-      const waiting = id === undefined ? undefined : this.#waiting.get(id)
-      if (id === undefined || !waiting) return
-      this.#waiting.delete(id)
-      if (error) waiting.reject(new Error(error.message))
-      else waiting.resolve(result)
-    })
-  }
-
-  call(method: string, params: unknown): Promise<unknown> {
-    const id = ++this.#n
-    this.#socket.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`)
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
-  }
-
-  close(): void {
-    this.#socket.destroy()
-  }
-}
-
-let daemon = null as ChildProcess | null
-
-/** As the live system starts it. */
-function launch(): ChildProcess {
-  const argv = ['--host', 'simulated', '--state', base, '--socket', socketPath, '--log-level', 'error']
-  const env = { ...process.env, OSCTL_NODE: process.execPath }
-  daemon = spawn(join(TOP, 'dist', 'osctld'), argv, { stdio: ['ignore', 'inherit', 'inherit'], env })
-  return daemon
-}
-
-/** Starts the daemon; resolves when the pool takes commands, with the ms from spawn to there. */
-async function start(): Promise<number> {
-  const began = performance.now()
-  const child = launch()
-  for (;;) {
-    if (child.exitCode !== null) throw new Error('osctld ended')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-    if (!existsSync(socketPath)) continue
-    const client = new Client(socketPath)
-    const rows = (await client.call('pool.list', {}).catch(() => [])) as { state: string }[]
-    client.close()
-    if (rows[0]?.state === 'active') return performance.now() - began
-  }
-}
-
-async function stop(): Promise<void> {
-  if (!daemon) return
-  daemon.kill('SIGTERM')
-  await once(daemon, 'exit')
-}
+const osctld = new Osctld()
+const { base, socketPath } = osctld
 
 const setAttr = (client: Client, n: number) =>
   client.call('ct.set', {
@@ -138,7 +63,7 @@ async function latency(client: Client): Promise<Figure> {
 }
 
 async function rate(clients: number, seconds: number): Promise<number> {
-  const connections = Array.from({ length: clients }, () => new Client(socketPath))
+  const connections = Array.from({ length: clients }, () => osctld.client())
   const until = performance.now() + seconds * 1000
   const began = performance.now()
   let done = 0
@@ -198,22 +123,22 @@ async function listing(client: Client): Promise<Figure> {
 
 /** Resident memory of the daemon, MiB. */
 function resident(): number {
-  const status = readFileSync(`/proc/${daemon?.pid}/status`, 'utf8')
+  const status = readFileSync(`/proc/${osctld.pid}/status`, 'utf8')
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
 }
 
 async function starts(): Promise<Figure[]> {
-  await stop()
-  rmSync(join(base, 'tank', 'cache'), { recursive: true, force: true })
-  const replayed = await start()
-  const client = new Client(socketPath)
+  await osctld.end('SIGTERM')
+  osctld.forget()
+  const replayed = await osctld.start()
+  const client = osctld.client()
   // Enough commits for the states to be cached.
   for (let n = 0; n < 5500; n += 50)
     await Promise.all(Array.from({ length: 50 }, (_, i) => setAttr(client, n + i)))
   await new Promise((resolve) => setTimeout(resolve, 1000))
   client.close()
-  await stop()
-  const cached = await start()
+  await osctld.end('SIGTERM')
+  const cached = await osctld.start()
   await new Promise((resolve) => setTimeout(resolve, 3000))
   const memory = resident()
   const clock = { starts: 'the process is spawned', stops: 'the pool takes commands' }
@@ -275,32 +200,21 @@ async function commandLine(): Promise<Figure[]> {
 }
 
 async function main(): Promise<boolean> {
-  await installPool()
-  await stop()
-  await populate(join(base, 'tank', 'events'), CONTAINERS, EVENTS)
-  rmSync(join(base, 'tank', 'cache'), { recursive: true, force: true })
-  await start()
-  const client = new Client(socketPath)
+  await osctld.install()
+  await populate(osctld.log, CONTAINERS, EVENTS)
+  osctld.forget()
+  await osctld.start()
+  const client = osctld.client()
   const figures = [await latency(client), ...(await throughput()), await listing(client)]
   if (existsSync(osctl)) figures.push(...(await commandLine()))
   client.close()
   figures.push(...(await starts()))
-  await stop()
+  await osctld.end('SIGTERM')
   return report('The daemon', figures)
-}
-
-/** The pool is installed by a daemon of its own; the population follows while nobody holds the log. */
-async function installPool(): Promise<void> {
-  launch()
-  while (!existsSync(socketPath)) await new Promise((resolve) => setTimeout(resolve, 20))
-  const client = new Client(socketPath)
-  await client.call('pool.install', { name: 'tank' })
-  client.close()
 }
 
 try {
   process.exitCode = (await main()) ? 0 : 1
 } finally {
-  daemon?.kill('SIGKILL')
-  rmSync(base, { recursive: true, force: true })
+  osctld[Symbol.dispose]()
 }

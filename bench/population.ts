@@ -46,6 +46,29 @@ async function install(journal: Journal): Promise<void> {
   await journal.note('pool', { type: 'PoolOpened', ...opened })
 }
 
+/** The log of a pool that no daemon holds. */
+export async function opened(dir: string): Promise<Journal> {
+  const stamp = () => ({ id: ids.ulid(), t: realClock.wall(), m: realClock.mono() })
+  const journal = new RealJournal(new SqliteLog({ dir, stamp }), mint)
+  await journal.open()
+  return journal
+}
+
+/** Commands that were accepted when the daemon died: each has its first intent, and nothing is done. */
+export async function begun(
+  journal: Journal,
+  command: 'ct start' | 'ct stop',
+  ctids: readonly string[],
+): Promise<void> {
+  for (const ctid of ctids) {
+    const asks =
+      command === 'ct start'
+        ? ({ type: 'ct.start', ctid, run: ids.ulid(), timeoutSeconds: 60 } as const)
+        : ({ type: 'ct.stop', ctid, mode: 'kill', timeoutSeconds: 0 } as const)
+    await decided(journal, (view) => decideCt(view, asks, asked(command, ctid)))
+  }
+}
+
 /**
  * Appends `containers` creations, then settings of them until the log holds `events`.
  * @param segment  a segment is sealed when it has so many events
@@ -56,9 +79,7 @@ export async function populate(
   events: number,
   segment = Number.POSITIVE_INFINITY,
 ): Promise<void> {
-  const stamp = () => ({ id: ids.ulid(), t: realClock.wall(), m: realClock.mono() })
-  const journal = new RealJournal(new SqliteLog({ dir, stamp }), mint)
-  await journal.open()
+  const journal = await opened(dir)
   if (journal.states.pool().context.pool === null) await install(journal)
   const sealed = async (): Promise<void> => {
     if (journal.store.segmentEvents() >= segment) await journal.seal(() => Promise.resolve())

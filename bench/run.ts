@@ -14,6 +14,7 @@ const files = [
   'history.ts',
   'monitor.ts',
   'daemon.ts',
+  'in-flight.ts',
   'past.ts',
   ...(image ? ['vm.ts'] : []),
 ]
