@@ -308,4 +308,8 @@ describe("the original's image files", { timeout: 6 * MINUTE }, () => {
     assert.match(await scene.osctl('healthcheck'), /No errors detected/)
     await scene.daemonLives()
   })
+
+  it('and every change that ZFS wrote down is of an effect, of upkeep, or of this test', async () => {
+    await scene.attributed()
+  })
 })

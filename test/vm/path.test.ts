@@ -5,17 +5,20 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { attributed } from './attributed.ts'
 import { boot, createDisk, type Machine, scratch } from './driver.ts'
 
 const MINUTE = 60_000
 const directory = scratch()
 const disk = createDisk(`${directory}/tank.img`, 8)
 let machine: Machine
+const machines: Machine[] = []
 let bootIdBefore = ''
 let boots = 0
 
 async function start(): Promise<void> {
   machine = boot({ dir: `${directory}/${++boots}`, disks: [disk] })
+  machines.push(machine)
   await machine.waitForBoot()
   await machine.waitUntilSucceeds('osctl ping')
 }
@@ -195,4 +198,8 @@ describe('the daemon dies and the containers live', { timeout: 20 * MINUTE }, ()
       assert.match(await osctl('history'), /adopted/)
     })
   }
+
+  it('and every change that ZFS wrote down is of an effect, of upkeep, or of this test', async () => {
+    await attributed(machine, machines)
+  })
 })
