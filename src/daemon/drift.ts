@@ -3,7 +3,8 @@
  *
  * A look takes what the states say, then what the host shows, and appends what is new, once. A container that an
  * operation works on, or whose state has moved on meanwhile, is left for the next look: what was seen of it may be of
- * before. So a look never competes with a command, and needs no lock.
+ * before. So a look never competes with a command, and needs no lock. One that was asked for is taken again then, a few
+ * times: who asked wants to know what there is.
  *
  * On a crash nothing is lost: what was not recorded is seen again.
  */
@@ -41,6 +42,8 @@ export type Watched = {
 }
 
 const PAUSE_MS = 300_000
+/** As often a look that was asked for is taken at most. */
+const LOOKS = 3
 
 /** What one look found, and the state of the pool that it was compared with. */
 type Look = {
@@ -169,25 +172,36 @@ export class DriftScan {
     const pool = this.#pool
     if (pool.journal.unavailable !== null) return
     for (const ct of pool.containers()) await pool.lookForNews(ct)
-    // A seal lays the states anew: what is compared are those that the next decision will find.
-    await pool.journal.caughtUp()
-    const { cts, pool: found, before } = await this.look(isAsked)
-    for (const [ct, findings] of cts) await this.#record(ct, findings)
-    await pool.journal.submit((view) => {
-      const now = view.pool()
-      const isSame = now === before && !now.context.op
-      const facts = isSame ? news(now.context.drift, found) : []
-      return { drafts: facts.map((fact) => ({ stream: 'pool' as const, fact })), extra: null }
-    })
+    for (let looks = isAsked ? LOOKS : 1; looks > 0; looks--) {
+      // A seal lays the states anew: what is compared are those that the next decision will find.
+      await pool.journal.caughtUp()
+      if (await this.#recorded(await this.look(isAsked))) return
+    }
   }
 
-  async #record(ct: CtState, findings: readonly Finding[]): Promise<void> {
-    if (ct.context.op || ct.context.dataset === null || news(ct.context.drift, findings).length === 0) return
+  /** @returns false when something of what was seen may be of before */
+  async #recorded({ cts, pool: found, before }: Look): Promise<boolean> {
+    let isAll = true
+    for (const [ct, findings] of cts) if (!(await this.#record(ct, findings))) isAll = false
+    const { extra: isSame } = await this.#pool.journal.submit((view) => {
+      const now = view.pool()
+      const isSame = now === before
+      const facts = isSame && !now.context.op ? news(now.context.drift, found) : []
+      return { drafts: facts.map((fact) => ({ stream: 'pool' as const, fact })), extra: isSame }
+    })
+    return isAll && isSame
+  }
+
+  /** @returns false when what was seen may be of before */
+  async #record(ct: CtState, findings: readonly Finding[]): Promise<boolean> {
+    if (ct.context.op || ct.context.dataset === null) return true
+    if (news(ct.context.drift, findings).length === 0) return true
     const stream = streamOfCt(ct)
-    await this.#pool.journal.submit((view) => {
+    const { extra: isSame } = await this.#pool.journal.submit((view) => {
       const now = view.ct(ctIdOf(ct))
       const facts: Fact[] = now === ct ? news(now.context.drift, findings) : []
-      return { drafts: facts.map((fact) => ({ stream, fact })), extra: null }
+      return { drafts: facts.map((fact) => ({ stream, fact })), extra: now === ct }
     })
+    return isSame
   }
 }

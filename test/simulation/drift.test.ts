@@ -296,6 +296,20 @@ describe('Drift:', () => {
     assert.deepEqual(ids(await scan(world)), ['tank/ct/strange/foreign'])
   })
 
+  it('is shown by a look that was asked for, also when the container and the pool are changed in its middle', async () => {
+    const world = await scene({ latency: (op) => (op === 'zfs.list' ? 1000 : 0) })
+    await world.must('ct.new', { id: 'web', distribution: 'busybox' })
+    await world.pass(10 * 1000)
+    byHand.created(world, 'tank/ct/strange')
+    byHand.set(world, 'tank/ct/web', 'quota', '1000')
+    const look = world.send('drift.scan', {})
+    await world.pass(500)
+    world.send('ct.set', { id: 'web', set: { attrs: { 'my.org:n': '1' } } })
+    world.send('pool.set', { name: 'tank', set: { parallelStop: 3 } })
+    await world.wait(() => look.answered, 'the look is not answered')
+    assert.deepEqual(ids(look.result as DriftRow[]).sort(), ['tank/ct/strange/foreign', 'web/quota'])
+  })
+
   it('of a container that has the dataset of another is not adopted: two would own it (seeds 3494, 4705)', async () => {
     const world = await two()
     await world.must('ct.stop', { id: 'other' })
