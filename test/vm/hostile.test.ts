@@ -220,4 +220,8 @@ describe('a hostile container', { timeout: 5 * MINUTE }, () => {
     await scene.osctl('ct del bb')
     await scene.daemonLives()
   })
+
+  it('and every change that ZFS wrote down is of an effect, of upkeep, or of this test', async () => {
+    await scene.attributed()
+  })
 })
