@@ -250,7 +250,7 @@ test('only the dataset that was meant is destroyed, and only when nothing needs 
   await assert.rejects(zfs.destroy(spec.dataset, guid, fence()), { code: 'E_REFUSED', message: /clone/ })
   await assert.rejects(zfs.destroy(clone, guid, fence()), {
     code: 'E_REFUSED',
-    message: /not ours to destroy/,
+    message: /it is not ours/,
   })
   await remove(clone)
   await zfs.destroy(clone, guid, fence())
