@@ -321,10 +321,15 @@ class Weather {
   }
 
   /** What bad weather left in doubt is settled in clear weather by `op retry` alone. */
+  /** What somebody started by hand while a start was under way stays in doubt, and names itself: the admin's word. */
   async #settleDoubts(): Promise<void> {
     const world = this.#world
     for (const pool of world.daemon.pools.values())
-      for (const op of doubtsOf(pool)) if (world.isUp) await world.call('op.retry', { op })
+      for (const op of doubtsOf(pool)) {
+        if (!world.isUp) continue
+        const { error } = await world.call('op.retry', { op })
+        if (error?.message.includes(' as run by-hand-')) await world.call('op.resolve', { op, as: 'failed' })
+      }
     await world.settle()
   }
 
