@@ -105,7 +105,7 @@ async function finishClosing(
 const calledOff = (pool: PoolState): string | null => pool.context.op?.cancelled ?? null
 
 /** Why the pool stays open; null when nothing keeps it. @pure */
-export function whyOpen(off: string | null, { stopped, left }: Stopped): string | null {
+function whyOpen(off: string | null, { stopped, left }: Stopped): string | null {
   const parts = [
     ...(off === null ? [] : [off]),
     ...(off !== null && stopped.length > 0 ? [`stopped before: ${stopped.join(', ')}`] : []),

@@ -9,7 +9,6 @@ import type { Draft } from '../../machines/draft.ts'
 import type { AnyState } from '../../machines/fold.ts'
 import { lifeOf } from '../../machines/life.ts'
 import type { PendingIntent } from '../../machines/operation.ts'
-import type { Accepted } from '../../rpc/results.ts'
 import { withoutUserInfo } from '../../rpc/secrets.ts'
 import type { Daemon } from '../daemon.ts'
 import { CallError, notFound, refused } from '../errors.ts'
@@ -49,8 +48,9 @@ export function controlHandlers(daemon: Daemon): HandlersOf<'op.attach' | 'op.ca
       })
       if (pending !== EXPORT) await pool.engine.cancel(pending, why)
       if (meta?.noWait) return { op, result: 'accepted', position: null, warnings: [] }
-      const accepted = await end(pool, stream, op)
-      return pending === EXPORT ? { ...accepted, warnings: await keptOpen(pool, op) } : accepted
+      const ended = await end(pool, stream, op)
+      const warnings = pending === EXPORT ? [`pool ${pool.name} stays imported: ${ended}`] : []
+      return { op, result: 'done', position: null, warnings }
     },
   }
 }
@@ -88,18 +88,13 @@ function cancellable(daemon: Daemon, state: AnyState | null, op: string): Pendin
   return pending
 }
 
-/** What the export had done before it was called off is said to who called it off. */
-async function keptOpen(pool: Pool, op: string): Promise<string[]> {
-  const { error } = await pool.ended(op, 'pool')
-  return [`pool ${pool.name} stays imported: ${error}`]
-}
-
-async function end(pool: Pool, stream: StreamId, op: string): Promise<Accepted> {
+/** @returns why the operation ended, which of an export says what it had stopped before. @throws CallError */
+async function end(pool: Pool, stream: StreamId, op: string): Promise<string | null> {
   const { result, error } = await pool.ended(op, stream)
   if (result === 'done') throw refused('E_TOO_LATE', `operation ${op} was done before it could be cancelled`)
   if (result === 'in doubt') {
     const way = `osctl op show ${op}, then op retry or op resolve`
     throw new CallError('in-doubt', 'E_IN_DOUBT', `${error} (in doubt: ${way})`, { op })
   }
-  return { op, result: 'done', position: null, warnings: [] }
+  return error
 }
