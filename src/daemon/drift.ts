@@ -65,11 +65,12 @@ export class DriftScan {
   /**
    * Looks now, or waits for the look that is under way and looks again.
    * @param isAsked  not one of those that are taken now and then
+   * @param looks    at most so many, while something is changed in their middle
    * @throws HostError
    */
-  async scan(isAsked = true): Promise<void> {
+  async scan(isAsked = true, looks = LOOKS): Promise<void> {
     await this.#running?.catch(() => {})
-    this.#running ??= this.#scan(isAsked).finally(() => {
+    this.#running ??= this.#scan(isAsked, looks).finally(() => {
       this.#running = null
     })
     await this.#running
@@ -87,7 +88,7 @@ export class DriftScan {
   }
 
   #later(): void {
-    this.#pool.inBackground('drift could not be looked for', () => this.scan())
+    this.#pool.inBackground('drift could not be looked for', () => this.scan(true, 1))
   }
 
   onCommit({ stored, finished, states }: Committed): void {
@@ -114,7 +115,7 @@ export class DriftScan {
   async #watch(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#pool.ports.clock.sleep(PAUSE_MS, signal)
-      await this.scan(false).catch((error) => {
+      await this.scan(false, 1).catch((error) => {
         if (!signal.aborted)
           this.#pool.ports.logger.warn(
             { pool: this.#pool.name, error: String(error) },
@@ -168,11 +169,11 @@ export class DriftScan {
     return runs
   }
 
-  async #scan(isAsked: boolean): Promise<void> {
+  async #scan(isAsked: boolean, looks: number): Promise<void> {
     const pool = this.#pool
     if (pool.journal.unavailable !== null) return
     for (const ct of pool.containers()) await pool.lookForNews(ct)
-    for (let looks = isAsked ? LOOKS : 1; looks > 0; looks--) {
+    for (let left = looks; left > 0; left--) {
       // A seal lays the states anew: what is compared are those that the next decision will find.
       await pool.journal.caughtUp()
       if (await this.#recorded(await this.look(isAsked))) return
