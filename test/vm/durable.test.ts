@@ -8,17 +8,20 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { attributed } from './attributed.ts'
 import { boot, createDisk, type Machine, scratch } from './driver.ts'
 import { MINUTE } from './scene.ts'
 
 const TOP = join(import.meta.dirname, '..', '..')
 const directory = scratch()
 const disk = createDisk(join(directory, 'tank.img'), 2)
+const machines: Machine[] = []
 let machine: Machine
-let boots = 0
 
 async function start(root?: string): Promise<void> {
-  machine = boot({ dir: join(directory, `boot${++boots}`), disks: [disk], ...(root ? { root } : {}) })
+  const dir = join(directory, `boot${machines.length + 1}`)
+  machine = boot({ dir, disks: [disk], ...(root ? { root } : {}) })
+  machines.push(machine)
   await machine.waitForBoot()
   await machine.waitUntilSucceeds('osctl ping')
 }
@@ -63,5 +66,9 @@ describe('what osctl acknowledged', { timeout: 20 * MINUTE }, () => {
     await start()
     assert.equal(await value(), 'first')
     assert.match(await machine.succeeds('osctl event verify --full'), /ok/)
+  })
+
+  it('every change that ZFS wrote down is of an effect, of upkeep, or of this test', async () => {
+    await attributed(machine, machines)
   })
 })

@@ -287,4 +287,8 @@ describe('a host that does not keep its promises', { timeout: 6 * MINUTE }, () =
       await scene.daemonLives()
     })
   }
+
+  it('what ZFS wrote down of the pool that has its disk is of an effect, of upkeep, or of this test', async () => {
+    await scene.attributed()
+  })
 })

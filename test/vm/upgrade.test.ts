@@ -120,4 +120,8 @@ describe('a pool that the next release had', { timeout: 30 * MINUTE }, () => {
     await scene.osctl('ct stop bb')
     assert.match(await scene.osctl('event verify --full'), /ok/)
   })
+
+  it('every change that ZFS wrote down is of an effect, of upkeep, or of this test', async () => {
+    await scene.attributed()
+  })
 })

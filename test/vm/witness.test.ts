@@ -121,6 +121,10 @@ describe('witnesses of a log', { timeout: 20 * MINUTE }, () => {
     await node1.refused(`replay --pool-snapshot ${SNAPSHOTS}/none`, /no such directory/)
   })
 
+  it('every change that ZFS wrote down is of an effect, of upkeep, or of this test', async () => {
+    for (const node of [node1, node2]) await node.attributed()
+  })
+
   it('a log that root took back to an older state is told by what the other host kept', async () => {
     const head = await sent('node2')
     await node1.osctl('pool export tank')

@@ -47,6 +47,7 @@ const SEEN: Seen = {
   staged: [],
   problems: [],
   started: { later: 'running' },
+  changes: [{ change: 'effect', of: '01J', subject: 'tank/ct/a', what: 'rename' }],
   took: {},
 }
 const wrongOf = (more: Partial<Seen>): string =>
@@ -72,6 +73,15 @@ describe('a pool after a power cut', () => {
     const damaged: Seen['verified'] = [{ ...log, result: 'lost', problems: ['its end is missing'] }]
     assert.match(wrongOf({ verified: damaged }), /event verify: lost: its end is missing/)
     assert.match(wrongOf({ verified: [] }), /not verified/)
+  })
+
+  it('is wrong when ZFS wrote down what is of no effect, or nothing of one that is done, or nothing', () => {
+    const [made] = SEEN.changes
+    const foreign = { change: 'foreign', of: null, subject: 'tank/ct/z', what: 'create' } as const
+    assert.match(wrongOf({ changes: made ? [made, foreign] : [] }), /^foreign: +tank\/ct\/z create$/)
+    const unrecorded = { ...foreign, change: 'unrecorded', of: '01K' } as const
+    assert.match(wrongOf({ changes: made ? [made, unrecorded] : [] }), /^unrecorded: 01K tank\/ct\/z create$/)
+    assert.match(wrongOf({ changes: [] }), /no change of an effect/)
   })
 
   it('is wrong when what was answered is not in the log, or not there', () => {

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, connectTo, socketPath } from '../../../src/rpc/client.ts'
 import { parseHead } from '../../../src/rpc/heads.ts'
 import type { VerifyRow } from '../../../src/rpc/proof.ts'
-import type { HealthRow, OpRow } from '../../../src/rpc/results.ts'
+import type { HealthRow, OpRow, ZfsChangeRow } from '../../../src/rpc/results.ts'
 
 /** `head`: one that the log must hold. Where containers are started, `healthcheck` is asked before. */
 export type Question = { readonly head: string; readonly startsContainers: boolean }
@@ -27,6 +27,8 @@ export type Seen = {
   readonly problems: HealthRow[]
   /** Those that were started to see whether they can be, with the state that each was in then. */
   readonly started: Record<string, string>
+  /** Whose each change of our datasets was, by what ZFS wrote down; asked last. */
+  readonly changes: Pick<ZfsChangeRow, 'change' | 'of' | 'subject' | 'what'>[]
   /** How long each step took, ms: where the time of a point goes. */
   readonly took: Record<string, number>
 }
@@ -83,7 +85,8 @@ async function look({ head, startsContainers }: Question): Promise<Seen> {
   sh('blockdev', '--flushbufs', PART)
   await timed('zpool import', () => sh('zpool', 'import', '-f', '-o', 'cachefile=none', '-d', PART, 'tank'))
   const osctld = await connectTo(socketPath())
-  let seen: Omit<Seen, 'took'>
+  let seen: Omit<Seen, 'took' | 'changes'>
+  let changes: Seen['changes']
   try {
     await timed('pool import', () => osctld.call('pool.import', { name: 'tank' }))
     await timed('settle', () => settle(osctld))
@@ -93,15 +96,21 @@ async function look({ head, startsContainers }: Question): Promise<Seen> {
       const started = await timed('start', () => startSome(osctld, seen.containers))
       seen = { ...seen, problems, started }
     }
+    changes = await timed('changes', () => changesOf(osctld))
   } finally {
     await timed('export', () => osctld.call('pool.export', { name: 'tank', force: true }))
     osctld.close()
     await timed('zpool export', () => sh('zpool', 'export', 'tank'))
   }
-  return { ...seen, took }
+  return { ...seen, changes, took }
 }
 
-async function ask(osctld: Client, head: string): Promise<Omit<Seen, 'took'>> {
+async function changesOf(osctld: Client): Promise<Seen['changes']> {
+  const rows = await osctld.call('drift.changes', { all: true })
+  return rows.map(({ change, of, subject, what }) => ({ change, of, subject, what }))
+}
+
+async function ask(osctld: Client, head: string): Promise<Omit<Seen, 'took' | 'changes'>> {
   const kept = parseHead(head)
   const verified = await osctld.call('event.verify', { full: true, against: kept ? [kept] : [] })
   const operations = (await osctld.call('op.list', { all: true })).map(({ command, state, problem }) => ({

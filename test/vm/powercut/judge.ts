@@ -6,6 +6,8 @@
  * - the command that was under way is there, whole, or it is not there at all, as its operation says;
  * - no operation is left under way or in doubt: recovery took one pass, and nobody helped;
  * - datasets are those of the containers, nothing is left in staging, `healthcheck` finds nothing;
+ * - every change of our datasets that ZFS wrote down is of an effect of the log or of its upkeep, and every effect that
+ *   is done left one;
  * - containers with autostart run, and containers can be started.
  * @pure
  */
@@ -80,6 +82,7 @@ export function judge(seen: Seen, acknowledged: readonly Acknowledged[], point: 
     ),
     ...differ('in staging', seen.staged, []),
     ...differ('healthcheck', seen.problems.map(problemText), []),
+    ...changesAreWrong(seen),
     ...containersAreWrong(seen, next?.command ?? ''),
   ]
   return { fate, wrong }
@@ -94,6 +97,13 @@ function logIsWrong({ verified, operations }: Seen): string[] {
   const problems = pool.result === 'ok' ? [] : [`event verify: ${pool.result}: ${pool.problems.join('; ')}`]
   const open = operations.filter(({ state }) => !['done', 'failed', 'undone'].includes(state))
   return [...problems, ...open.map((it) => `'${it.command}' is ${it.state}: ${it.problem ?? ''}`)]
+}
+
+function changesAreWrong({ changes }: Seen): string[] {
+  const strange = changes.filter(({ change }) => change === 'foreign' || change === 'unrecorded')
+  const named = strange.map(({ change, of, subject, what }) => `${change}: ${of ?? ''} ${subject} ${what}`)
+  const isEmpty = !changes.some(({ change }) => change === 'effect')
+  return isEmpty ? [...named, 'ZFS wrote down no change of an effect'] : named
 }
 
 const find = ({ operations }: Seen, command: string) =>
