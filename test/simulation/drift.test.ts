@@ -371,6 +371,24 @@ describe('Drift:', () => {
     await assertWell(world)
   })
 
+  it('that comes in the middle of ct del: a container that was started by hand until its mount was taken is not deleted (seeds 134662, 154558)', async () => {
+    const world = await two()
+    const ct = { pool: 'tank', ctid: 'web', id: (await row(world, 'web')).stream }
+    world.plan = ({ what, phase }) => {
+      if (what === 'zfs.unmount' && phase === 'before') byHand.started(world.machine, ct)
+      return NOTHING
+    }
+    const { error } = await world.call('ct.delete', { id: 'web' })
+    world.plan = () => NOTHING
+    assert.match(error?.message ?? '', /web is running, and osctld did not start it \(osctl drift scan/)
+    assert.ok(runs(world, 'web'))
+    assert.ok(world.machine.state.datasets['tank/ct/web']?.mounted)
+    assert.deepEqual(ids(await scan(world)), ['web/running'])
+    await world.must('drift.repair', { id: 'web/running' })
+    await world.must('ct.delete', { id: 'web' })
+    await assertWell(world)
+  })
+
   for (const hand of ['renamed', 'destroyed'] as const) {
     it(`of a dataset that was ${hand} while a crash interrupted ct del is no doubt: the delete is undone (seeds 3826, 3879, 4709)`, async () => {
       const world = await two()

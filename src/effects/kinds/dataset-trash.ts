@@ -38,6 +38,20 @@ async function detach(context: EffectContext, name: string): Promise<void> {
 }
 
 /**
+ * Without its mount nobody starts it any more; one that was started just before gets the mount back, if it can be had:
+ * the refusal is what is told, and its next start mounts anyway.
+ * @throws as `mustBeStopped`
+ */
+async function mustHaveStayedStopped(context: EffectContext, name: string): Promise<void> {
+  try {
+    await mustBeStopped(context)
+  } catch (error) {
+    await context.host.zfs.mount(name).catch(() => undefined)
+    throw error
+  }
+}
+
+/**
  * @throws E_NOT_FOUND (permanent); E_REFUSED (refused) when `from` is another dataset, (permanent) when the container
  *         runs; E_EXISTS (permanent); E_BUSY (transient)
  * @idempotent yes, by guid
@@ -53,6 +67,7 @@ export const datasetTrash: EffectKind<'dataset.trash'> = {
     await mustBe(context, from, args.guid)
     await mustBeStopped(context)
     await detach(context, from)
+    await mustHaveStayedStopped(context, from)
     const { zfs } = context.host
     await withReserve(
       zfs,
