@@ -50,6 +50,8 @@ type Look = {
   readonly cts: ReadonlyMap<CtState, Finding[]>
   readonly pool: Finding[]
   readonly before: PoolState
+  /** False when something was left out that the next look can tell. */
+  readonly isWhole: boolean
 }
 
 export class DriftScan {
@@ -136,13 +138,17 @@ export class DriftScan {
     const at = { pool: name, dataset }
     const sight = sighted(datasets, await this.#runs(cts), (await this.diary.look(isAsked)) ?? undefined)
     const found = poolFindings(at, states, sight)
-    // What a creation made and took away meanwhile is of nobody, and gone.
+    // What a creation made and took away meanwhile is of nobody, and gone; what was known before is of no creation.
     const isStill = journal.head().seq === seq
-    const isPassing = ({ drift }: Finding): boolean => !isStill && drift.startsWith('staging/')
+    const known = before.context.drift
+    const isPassing = ({ drift }: Finding): boolean =>
+      !isStill && drift.startsWith('staging/') && known?.[drift] === undefined
+    const lasting = found.filter((finding) => !isPassing(finding))
     return {
       before,
       cts: new Map(cts.map((ct) => [ct, ctFindings(at, ct, sight)])),
-      pool: found.filter((finding) => !isPassing(finding)),
+      pool: lasting,
+      isWhole: lasting.length === found.length,
     }
   }
 
@@ -181,8 +187,8 @@ export class DriftScan {
   }
 
   /** @returns false when something of what was seen may be of before */
-  async #recorded({ cts, pool: found, before }: Look): Promise<boolean> {
-    let isAll = true
+  async #recorded({ cts, pool: found, before, isWhole }: Look): Promise<boolean> {
+    let isAll = isWhole
     for (const [ct, findings] of cts) if (!(await this.#record(ct, findings))) isAll = false
     const { extra: isSame } = await this.#pool.journal.submit((view) => {
       const now = view.pool()

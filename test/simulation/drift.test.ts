@@ -310,6 +310,22 @@ describe('Drift:', () => {
     assert.deepEqual(ids(look.result as DriftRow[]).sort(), ['tank/ct/strange/foreign', 'web/quota'])
   })
 
+  it("in staging, somebody else's, is noticed and stays known while the log grows in the middle of a look (seed 133882)", async () => {
+    const world = await scene({ latency: (op) => (op === 'zfs.list' ? 1000 : 0) })
+    await world.must('ct.new', { id: 'web', distribution: 'busybox' })
+    await world.pass(10 * 1000)
+    byHand.created(world, 'tank/staging/mine')
+    for (const n of ['1', '2']) {
+      const look = world.send('drift.scan', {})
+      await world.pass(500)
+      world.send('ct.set', { id: 'web', set: { attrs: { 'my.org:n': n } } })
+      await world.wait(() => look.answered, 'the look is not answered')
+      assert.deepEqual(ids(look.result as DriftRow[]), ['tank/staging/mine/foreign'])
+    }
+    assert.equal(count(world, 'DriftGone'), 0)
+    await assertWell(world)
+  })
+
   it('of a container that has the dataset of another is not adopted: two would own it (seeds 3494, 4705)', async () => {
     const world = await two()
     await world.must('ct.stop', { id: 'other' })
