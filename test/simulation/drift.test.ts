@@ -343,6 +343,38 @@ describe('Drift:', () => {
     await assertWell(world)
   })
 
+  /** What is done to the dataset of a container that runs. */
+  const UNDER_A_RUN = {
+    'other/replaced': async (world: World) => {
+      byHand.renamed(world, 'tank/ct/other', 'tank/aside')
+      byHand.created(world, 'tank/ct/other')
+      byHand.set(world, 'tank/ct/other', 'canmount', 'noauto')
+    },
+    // It was started on the dataset of another, which has its name again.
+    'web/missing': async (world: World) => {
+      await world.must('ct.stop', { id: 'other' })
+      byHand.destroyed(world, 'tank/ct/web')
+      byHand.renamed(world, 'tank/ct/other', 'tank/ct/web')
+      await world.must('ct.start', { id: 'web' })
+      await scan(world)
+      await world.must('drift.repair', { id: 'other/renamed' })
+    },
+  }
+  for (const [id, hand] of Object.entries(UNDER_A_RUN))
+    it(`${id}, of a container that runs, is adopted once it is stopped (seeds 45558, 51552)`, async () => {
+      const world = await two()
+      const ctid = id.split('/')[0] ?? ''
+      await hand(world)
+      assert.ok(ids(await scan(world)).includes(id))
+      const { error } = await world.call('drift.adopt', { id })
+      assert.match(error?.message ?? '', /cannot be adopted: it runs: osctl ct stop/)
+      assert.ok(runs(world, ctid))
+      await world.must('ct.stop', { id: ctid })
+      await world.must('drift.adopt', { id })
+      for (const row of await scan(world)) await world.must('drift.adopt', { id: row.id })
+      await assertWell(world)
+    })
+
   it('is noticed at an import, while no daemon ran', async () => {
     const world = await two()
     world.kill()

@@ -39,6 +39,8 @@ export const CT_PROPERTIES: Readonly<Record<string, string | null>> = {
   refreservation: null,
 }
 
+const RUNS = 'it runs: osctl ct stop'
+
 type Way<T> = { readonly can: true; readonly how: T } | { readonly can: false; readonly why: string }
 const no = (why: string): { can: false; why: string } => ({ can: false, why })
 const yes = <T>(how: T): { can: true; how: T } => ({ can: true, how })
@@ -86,14 +88,15 @@ export function ctAdoption(view: DecideView, ct: CtState, name: string, drift: D
     return no('a container whose dataset cannot be mounted cannot be started')
   const owner = name === 'replaced' ? ownerOf(view, drift.found.guid) : undefined
   if (owner) return no(`it is the dataset of container ${owner}, which was renamed: repair that`)
+  // The run goes on with the files that it was started with, wherever they are.
+  if (isOfDataset(name) && ct.context.run !== null) return no(RUNS)
   if (name !== 'renamed') return yes(null)
   const [place, ctid = '', ...more] = (relative(view.pool(), dataset) ?? '').split('/')
   if (place !== 'ct' || more.length > 0 || !CTID_PATTERN.test(ctid))
     return no(
       `it is not in the place of a container (zfs rename puts it below ${view.pool().context.dataset}/ct)`,
     )
-  if (view.byCtid(ctid)) return no(`container ${ctid} exists`)
-  return ct.context.run === null ? yes(null) : no('it runs: osctl ct stop')
+  return view.byCtid(ctid) ? no(`container ${ctid} exists`) : yes(null)
 }
 
 function ownerOf(view: DecideView, guid: string | undefined): string | undefined {
@@ -123,7 +126,7 @@ export function ctRepair(view: DecideView, ct: CtState, name: string, drift: Dri
       return no(
         `it is outside of ${view.pool().context.dataset}: zfs rename ${found.dataset} ${view.pool().context.dataset}/${own}`,
       )
-    if (run !== null) return no('it runs: osctl ct stop')
+    if (run !== null) return no(RUNS)
     return yes({ kind: 'dataset.rename', args: { from, to: own, guid, orExisting: false } })
   }
   if (name === 'rolledback')
