@@ -107,9 +107,10 @@ describe('witnesses of a log', { timeout: 20 * MINUTE }, () => {
   it('snapshots of the log that were taken while osctld wrote it are read as they are', async () => {
     await node1.sh('(osctl ct new --distribution busybox bb >/run/new.log 2>&1 &)')
     await node1.machine.waitUntilSucceeds('osctl op ls -H -o command | grep -q "ct new"')
-    const shots =
-      'for i in 1 2 3 4; do zfs snapshot tank/events@run$i; osctl pool set attr tank my.org:n $i; done'
-    await node1.sh(shots, 2 * MINUTE)
+    const shots = [1, 2, 3, 4].map(
+      (n) => `zfs snapshot tank/events@run${n}; osctl pool set attr tank my.org:n ${n}`,
+    )
+    await node1.sh(shots.join('; '), 2 * MINUTE)
     const replay = (shot: string, command: string) =>
       node1.osctl(`replay --pool-snapshot ${SNAPSHOTS}/${shot} ${command}`)
     assert.match(await replay('run1', 'op ls -H -o command,state'), /ct new/, 'in the middle of a run')
