@@ -19,7 +19,7 @@ export type Entry = {
 }
 
 /** How many failed seeds a row names. */
-const MOST_NAMED = 10
+const MOST_NAMED = 50
 
 const HEAD = ['commit', 'first seed', 'seeds', 'commands', 'crashes', 'failures', 'date', 'failed seeds']
 const ROW =
