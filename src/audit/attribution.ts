@@ -83,10 +83,6 @@ type Rule = {
 const leaves = ({ kind, evidence }: Effect): boolean | null =>
   evidence === null ? null : (ruleOf(kind)?.leaves(evidence) ?? false)
 
-/** Full names of the datasets that an effect may change. @pure */
-export const namesOf = (kind: string, args: unknown, at: Place): readonly string[] =>
-  ruleOf(kind)?.names(args, at) ?? []
-
 /** Attributes changes one after another, as they stand in the diary. */
 export class Attributor {
   readonly #at: Place
@@ -98,6 +94,9 @@ export class Attributor {
   readonly #upkeep: { act: Act; record: ZpoolRecord }[] = []
   readonly #foreign: ZpoolRecord[] = []
   readonly #born = new Map<string, number>()
+  /** Names that datasets had before, by what they are called now. */
+  readonly #former = new Map<string, readonly string[]>()
+  /** All names that those had which are destroyed. */
   readonly #destroyed = new Set<string>()
   #begin: number | null = null
 
@@ -106,7 +105,7 @@ export class Attributor {
     this.#since = since
     this.#effects = all.filter(({ kind }) => ruleOf(kind) !== null)
     for (const effect of this.#effects.toReversed())
-      for (const name of namesOf(effect.kind, effect.args, at)) {
+      for (const name of ruleOf(effect.kind)?.names(effect.args, at) ?? []) {
         const known = this.#byName.get(name)
         if (known) known.push(effect)
         else this.#byName.set(name, [effect])
@@ -117,7 +116,7 @@ export class Attributor {
     const { operation, dataset, time } = record
     this.#begin ??= time
     if (operation === 'create') this.#born.set(dataset, time)
-    if (operation === 'destroy') this.#destroyed.add(dataset)
+    this.#follow(record)
     const effect = this.#makerOf(record)
     if (effect) {
       const own = this.#own.get(effect.intent)
@@ -128,6 +127,14 @@ export class Attributor {
     const act = actOf(record, this.#at, this.#born)
     if (act) this.#upkeep.push({ act, record })
     else if (time > this.#since && isOurs(record, this.#at)) this.#foreign.push(record)
+  }
+
+  #follow({ operation, dataset, detail }: ZpoolRecord): void {
+    if (operation !== 'rename' && operation !== 'destroy') return
+    const names = [...new Set([dataset, ...(this.#former.get(dataset) ?? [])])]
+    this.#former.delete(dataset)
+    if (operation === 'rename') this.#former.set(detail.replace(/^-> /, ''), names)
+    else for (const name of names) this.#destroyed.add(name)
   }
 
   #makerOf(record: ZpoolRecord): Effect | null {

@@ -458,6 +458,22 @@ describe('Drift:', () => {
     })
   }
 
+  it('of a deleted container that was renamed: it is not told as destroyed while it is there (seed 184485)', async () => {
+    const world = await two()
+    await world.must('ct.delete', { id: 'web' })
+    const trash =
+      Object.keys(world.machine.state.datasets).find((name) => name.startsWith('tank/trash/')) ?? ''
+    byHand.renamed(world, trash, 'tank/aside')
+    const { error } = await world.call('trash.prune', {})
+    assert.equal(error?.message, `cannot destroy ${trash}: it is called tank/aside now (osctl drift scan)`)
+    assert.equal(count(world, 'TrashDestroyed'), 0)
+    await scan(world)
+    await world.must('drift.repair', { id: `${trash}/renamed` })
+    await world.must('trash.prune', {})
+    assert.equal(count(world, 'TrashDestroyed'), 1)
+    await assertWell(world)
+  })
+
   it('of a container that is being worked on is left for the next look', async () => {
     const world = await two()
     const start = world.send('ct.start', { id: 'web' })

@@ -11,7 +11,7 @@
  * `problems` says what is wrong, one line each; an empty list is the only good one.
  */
 
-import { attribute, EFFECT_TYPES, effectsOf, namesOf } from '../../src/audit/attribution.ts'
+import { attribute, EFFECT_TYPES, effectsOf } from '../../src/audit/attribution.ts'
 import { ctFindings, type Finding, poolFindings } from '../../src/audit/drift.ts'
 import type { Pool } from '../../src/daemon/pool.ts'
 import { shouldRun } from '../../src/daemon/reality.ts'
@@ -72,32 +72,22 @@ function unnoticed(state: MachineState, pool: Pool): string[] {
   return op ? cts : [...cts, ...compared(name, drift, poolFindings(at, states, sight))]
 }
 
-/**
- * Every change that ZFS wrote down is of one effect, of the log's upkeep or of an admin's command; each effect left one,
- * but for those that found done by hand what they were to do.
- */
+/** Every change that ZFS wrote down is of one effect, of the log's upkeep or of an admin's command; each effect left one. */
 function unattributed(world: World, pool: Pool): string[] {
   const rows = [...world.disks.named(pool.name).rows()].map(({ event }) => event)
-  const at = { pool: pool.name, dataset: pool.dataset }
   const { foreign, unrecorded } = attribute(
-    at,
+    { pool: pool.name, dataset: pool.dataset },
     diaryOf(world.machine.state, pool.name),
     effectsOf(
       rows.filter(({ type }) => EFFECT_TYPES.some((it) => it === type)),
       rows[0]?.t ?? 0,
     ),
   )
-  const touched = foreign.flatMap(({ records }) =>
-    records.flatMap(({ dataset, detail }) => [dataset, ...detail.split(' ')]),
-  )
-  const byHand = (names: readonly string[]): boolean => names.some((name) => touched.includes(name))
   return [
     ...foreign
       .filter(({ command }) => command === null)
       .map(({ records: [{ operation, dataset, detail }] }) => `nobody's: ${operation} ${dataset} ${detail}`),
-    ...unrecorded
-      .filter(({ kind, args }) => !byHand(namesOf(kind, args, at)))
-      .map(({ kind, intent }) => `${kind} ${intent} is done and ZFS has no record of it`),
+    ...unrecorded.map(({ kind, intent }) => `${kind} ${intent} is done and ZFS has no record of it`),
   ]
 }
 

@@ -214,6 +214,20 @@ test('what somebody else destroyed before need not be destroyed again', () => {
   assert.equal(of(line.replace('trash/x', 'trash/y')).unrecorded.length, 1)
 })
 
+test('what somebody else renamed and destroyed then is destroyed; what was only renamed is not', () => {
+  const late = effect(1, 'dataset.destroy', { dataset: 'trash/x', guid: '1' }, '09:10:00')
+  const lines = [
+    'rename tank/trash/x (7) -> tank/y',
+    'rename tank/y (7) -> tank/z',
+    'destroy tank/z (7)  [on a]',
+  ]
+  const left = (n: number): number => {
+    const text = lines.slice(0, n).map((line) => `2026-11-25.09:09:00 [txg:50] ${line}`)
+    return attribute(AT, parseZpoolHistory(text.join('\n')), known([late])).unrecorded.length
+  }
+  assert.deepEqual([left(1), left(2), left(3)], [1, 1, 0])
+})
+
 test('rows: others and what left nothing; with all also effects by their intents, and upkeep by its act', () => {
   const lost = effect(3, 'dataset.trash', { from: 'ct/x', to: 'trash/x', guid: '1' }, '09:03:00')
   const attribution = attribute(AT, parseZpoolHistory(DIARY), known([...EFFECTS, lost]))

@@ -236,6 +236,22 @@ describe('dataset.destroy', () => {
     )
   })
 
+  it('does not call destroyed what was renamed by hand, wherever it is now, and leaves it there', async () => {
+    for (const now of ['tank/trash/kept', 'tank/aside']) {
+      const { lab, context } = await setUp()
+      const guid = await foreignDataset(lab, 'tank/trash/old')
+      await context.host.zfs.rename('tank/trash/old', now, context.fence)
+      const args = { dataset: 'trash/old', guid }
+      assert.deepEqual(await given(datasetDestroy.probe)(args, context), { is: 'not-started' })
+      await assert.rejects(datasetDestroy.run(args, context), {
+        code: 'E_REFUSED',
+        failure: 'permanent',
+        message: `cannot destroy tank/trash/old: it is called ${now} now (osctl drift scan)`,
+      })
+      assert.equal(lab.machine.state.datasets[now]?.guid, guid)
+    }
+  })
+
   it("refuses a name that bears another guid, and does not unmount somebody else's dataset", async () => {
     const { lab, context } = await setUp()
     await foreignDataset(lab, 'tank/trash/old')
