@@ -112,8 +112,12 @@ function cameFrom(from: PoolContext['cameFrom']): string | null {
   return `${host} (host id ${hostId ?? 'unknown'}) on ${formatTime(at)}${forced ? ', by force' : ''}`
 }
 
+/** In the order of their names: a state that was replayed has them in another order than one that grew. */
+const named = <T>(things: Readonly<Record<string, T>>): [string, T][] =>
+  Object.entries(things).sort(([a], [b]) => (a < b ? -1 : 1))
+
 export function userRows(pool: PoolView): UserRow[] {
-  return Object.entries(pool.states.pool().context.users).map(([name, user]) => ({
+  return named(pool.states.pool().context.users).map(([name, user]) => ({
     pool: pool.name,
     name,
     username: `${pool.name}-${name}`,
@@ -127,7 +131,7 @@ export function userRows(pool: PoolView): UserRow[] {
 
 export function idRangeRows(pool: PoolView): IdRangeRow[] {
   const { idRanges, users } = pool.states.pool().context
-  return Object.entries(idRanges).map(([name, range]) => {
+  return named(idRanges).map(([name, range]) => {
     const allocated = Object.values(users).filter((user) => user.range === name).length
     return {
       pool: pool.name,
@@ -144,7 +148,7 @@ export function idRangeRows(pool: PoolView): IdRangeRow[] {
 
 export function repoRows(pool: PoolView): RepoRow[] {
   const { repositories } = pool.states.pool().context
-  return Object.entries(repositories).map(([name, { url, enabled }]) => ({
+  return named(repositories).map(([name, { url, enabled }]) => ({
     pool: pool.name,
     name,
     url,
@@ -155,7 +159,7 @@ export function repoRows(pool: PoolView): RepoRow[] {
 /** Who takes the heads of the log; what was sent is not recorded. */
 export function witnessRows(pool: PoolView): WitnessRow[] {
   const { witnesses = {} } = pool.states.pool().context.config
-  return Object.entries(witnesses).map(([name, witness]) => ({
+  return named(witnesses).map(([name, witness]) => ({
     pool: pool.name,
     name,
     kind: witness.kind,

@@ -14,7 +14,7 @@
 import type { Checkpoint } from '../audit/past.ts'
 import type { LogStore, LogUpgrade, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
-import { EMPTY_HEAD, type Head, type NewEvent, type StoredEvent } from '../events/types/envelope.ts'
+import { EMPTY_HEAD, type Head, type NewEvent } from '../events/types/envelope.ts'
 import type { Fact } from '../events/types/events.ts'
 import { FORMATS, type Formats } from '../events/types/formats.ts'
 import type { StreamId } from '../events/types/ids.ts'
@@ -27,8 +27,9 @@ import { Flights } from './flights.ts'
 import { LogFormat } from './log-format.ts'
 import { replay, seated } from './replay.ts'
 import { Stalls } from './stalls.ts'
+import { asStored, type Committed } from './stored.ts'
 
-export type Committed = Advanced & { readonly first: number; readonly stored: readonly StoredEvent[] }
+export type { Committed }
 
 /** What a batch is made of, or why there is none. `extra` comes back to the caller untouched. */
 export type Proposal<X> = { readonly drafts: readonly Draft[]; readonly extra: X }
@@ -54,6 +55,7 @@ export class Journal {
   #poisoned = false
   #unavailable: string | null = 'the log is not open'
   #suspended = false
+  #closed = false
   #distrusted: string | null = null
   #committed: Head | null = null
   #seen: Head = EMPTY_HEAD
@@ -81,6 +83,7 @@ export class Journal {
 
   /** Why the journal takes no changes; null when it does. */
   get unavailable(): string | null {
+    if (this.#closed) return 'the log is closed'
     if (this.#distrusted !== null) return this.#distrusted
     if (this.#unavailable !== null) return this.#unavailable
     return this.#suspended ? SUSPENDED : null
@@ -109,6 +112,8 @@ export class Journal {
       this.#seen = this.store.head()
     } catch (error) {
       if (!(error instanceof LogError) || error.code !== 'E_LOG_CLOSED') throw error
+      // Nobody may have asked since the last commit.
+      if (this.#committed && this.#committed.seq > this.#seen.seq) this.#seen = this.#committed
     }
     return this.#seen
   }
@@ -192,7 +197,8 @@ export class Journal {
     propose: (view: DecideView) => Proposal<X>,
   ): Promise<{ committed: Committed | null; extra: X }> {
     while (this.#held !== null) await this.#held
-    while (this.#poisoned) await this.#recover()
+    // A recovery that began after the log was closed would open it again.
+    while (this.#poisoned && !this.#closed) await this.#recover()
     if (this.unavailable !== null) throw new Unavailable(this.unavailable)
     const { drafts, extra } = propose(this.#speculative)
     if (drafts.length === 0) return { committed: null, extra }
@@ -274,17 +280,10 @@ export class Journal {
     throw error
   }
 
-  /** The batch as it stands in the log. */
   #asStored(advanced: Advanced, first: number, before: ReadonlyMap<StreamId, number>): Committed {
-    const counts = new Map(before)
-    const stored = advanced.events.map((event, index): StoredEvent => {
-      const ver = (counts.get(event.stream) ?? 0) + 1
-      counts.set(event.stream, ver)
-      const seq = first + index
-      if (event.type === 'SessionOpened') this.#session = seq
-      return { ...event, seq, ver, s: this.#session }
-    })
-    return { ...advanced, first, stored }
+    const committed = asStored(advanced, first, before, this.#session)
+    this.#session = committed.stored.at(-1)?.s ?? this.#session
+    return committed
   }
 
   #tell(committed: Committed): Committed {
@@ -397,9 +396,12 @@ export class Journal {
     this.#tell({ first: from, stored, events, states: new Map(), requested: [], finished: [] })
   }
 
+  /** What follows from a commit that failed is waited for, too: it opens the log again, and nobody would close that. */
   async close(): Promise<void> {
-    this.#unavailable = 'the log is closed'
-    await this.#flights.landed()
+    this.#closed = true
+    while (this.#flights.size > 0 || this.#recovering !== null) {
+      await Promise.allSettled([this.#flights.allLanded(), this.#recovering])
+    }
     await this.store.close()
   }
 }

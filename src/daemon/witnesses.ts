@@ -163,7 +163,8 @@ export class Witnesses {
   }
 
   rows(): WitnessRow[] {
-    return [...this.#present()].map(([name, { witness, sent, error, failures }]) => ({
+    const byName = [...this.#present()].sort(([a], [b]) => (a < b ? -1 : 1))
+    return byName.map(([name, { witness, sent, error, failures }]) => ({
       pool: this.#origin.name,
       name,
       kind: witness.kind,

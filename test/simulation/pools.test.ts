@@ -8,7 +8,7 @@ import { NOTHING } from './boundary.ts'
 import * as byHand from './by-hand.ts'
 import { problems } from './invariants.ts'
 import { assertWell, count, inside, onHost, row, running, runs, scene, stateOf, types } from './scenes.ts'
-import type { World } from './world.ts'
+import type { Request, World } from './world.ts'
 
 const poolRow = async (world: World, name: string): Promise<PoolRow> =>
   (await world.must('pool.show', { name })).result as PoolRow
@@ -102,6 +102,52 @@ describe('A pool', () => {
     assert.match(JSON.stringify(result), /share host ids/)
     assert.deepEqual(await problems(world), ['deep:b and tank:a share host ids'])
   })
+})
+
+describe('A log that is closed', () => {
+  for (const fault of ['unknown-applied', 'unknown-lost'] as const) {
+    it(`is let go of, though a commit meanwhile fails: ${fault}`, async () => {
+      const world = await scene()
+      let late: Request | undefined
+      world.daemon.pools.get('tank')?.journal.listen(({ stored }) => {
+        if (stored.at(-1)?.type === 'PoolClosed') late = world.send('ct.freeze', { id: 'a' })
+      })
+      let isFaulty = true
+      world.plan = ({ where, what, phase }) => {
+        if (phase === 'after') return NOTHING
+        // Without an anchor to wait for, the log is closed before the commit has failed.
+        if (what === 'zfs.set') return { do: 'fail' }
+        if (where !== 'log' || types(world).at(-1) !== 'PoolClosed' || !isFaulty) return NOTHING
+        isFaulty = false
+        return { do: 'disk', fault }
+      }
+      await world.must('pool.export', { name: 'tank' })
+      await world.wait(() => late?.answered ?? false, 'the late command is not answered')
+      assert.ok(!isFaulty)
+      assert.equal(late?.error?.kind, fault === 'unknown-applied' ? 'refused' : 'unavailable')
+      assert.equal(types(world).at(-1), fault === 'unknown-applied' ? 'CommandRefused' : 'PoolClosed')
+      world.plan = () => NOTHING
+      await world.must('pool.import', { name: 'tank' })
+      await assertWell(world)
+    })
+  }
+
+  for (const when of ['just before', 'after'] as const) {
+    it(`is not opened again for a command that comes ${when}, to look up a seal that failed`, async () => {
+      const world = await scene()
+      const pool = world.daemon.pools.get('tank')
+      assert.ok(pool)
+      const { journal, upkeep } = pool
+      world.plan = ({ what, phase }) =>
+        what === 'seal' && phase === 'before' ? { do: 'disk', fault: 'unknown-lost' } : NOTHING
+      await assert.rejects(world.until(upkeep.seal()), /outcome is unknown/)
+      const isRefused = (): Promise<void> => assert.rejects(journal.caughtUp(), /the log is closed/)
+      const before = when === 'just before' ? isRefused() : null
+      await world.until(journal.close())
+      await world.until(before ?? isRefused())
+      assert.ok(!world.disks.named('tank').isHeld)
+    })
+  }
 })
 
 describe('A log that is damaged', () => {
