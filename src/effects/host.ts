@@ -149,7 +149,7 @@ export type PoolFacts = MarkedPool & {
 export type ContainerSeen = {
   state: 'stopped' | 'starting' | 'running' | 'freezing' | 'frozen' | 'stopping' | 'unknown'
   run: RunEvidence | null
-  /** Run name found in the monitor's environment or cgroup; null when stopped. */
+  /** Name of the run that the monitor was started for; `by-hand-PID` when not by us; null when stopped. */
   runName: string | null
 }
 

@@ -26,6 +26,10 @@ export const CONTAINERS: readonly Script[] = [
       await t.zfs.directories(SPEC.dataset, { '.': 0o770, private: 0o755 }, t.fence)
       await run(t, 'r0')
       await t.look(CT, 'without')
+      for (const file of [t.stage.archives.tar, t.stage.archives.zfs, '/run/none.tar']) {
+        await t.images.stat(file)
+        await t.images.inspect(file)
+      }
       await t.images.unpack(t.stage.archives.tar, SPEC.dataset, SPEC.map, t.fence)
       await t.images.unpack(t.stage.archives.tar, `${POOL}/ct/none`, SPEC.map, t.fence)
       await t.zfs.unmount(SPEC.dataset)
@@ -119,6 +123,26 @@ export const CONTAINERS: readonly Script[] = [
     },
   },
   {
+    name: 'a container that is started by hand',
+    async play(t) {
+      await run(t, 'h0')
+      await t.lxc.stop(CT, 'stop', TIMEOUT_S, t.fence)
+      await t.materialise.container(SPEC, 'h1')
+      await t.by('lxc-start', () => t.stage.startByHand(CT))
+      await t.look(CT, 'without')
+      await t.lxc.start(SPEC, 'h1', TIMEOUT_S, t.fence)
+      await t.lxc.freeze(CT, t.fence)
+      await t.look(CT, 'without')
+      await t.lxc.thaw(CT, t.fence)
+      await t.by('it reboots', () => t.stage.inside(CT, 'reboot'))
+      await t.look(CT, 'without')
+      await t.lxc.stop(CT, 'stop', TIMEOUT_S, t.fence)
+      await t.look(CT, 'without')
+      await run(t, 'h2')
+      await t.lxc.stop(CT, 'stop', TIMEOUT_S, t.fence)
+    },
+  },
+  {
     name: 'a container that is gone',
     async play(t) {
       await t.zfs.unmount(SPEC.dataset)
@@ -129,6 +153,9 @@ export const CONTAINERS: readonly Script[] = [
       await t.lxc.start(SPEC, 'g1', TIMEOUT_S, t.fence)
       await t.lxc.stop(CT, 'stop', 5, t.fence)
       await t.lxc.freeze(CT, t.fence)
+      await t.materialise.forgetPool(POOL)
+      await t.materialise.forgetPool(POOL)
+      await t.materialise.container(SPEC, 'g2')
     },
   },
 ]

@@ -204,4 +204,16 @@ export const RUNS: readonly Script[] = [
       await t.host.lxc.stop(CT, 'kill', 0, t.fence)
     },
   },
+  {
+    name: 'a container that somebody else started is not put into the trash',
+    async play(t) {
+      await t.host.materialise.container(SPEC, run)
+      await t.stage.startByHand(CT)
+      const guid = await t.guidOf(SPEC.dataset)
+      const args = { from: 'ct/box', to: 'trash/box.1', guid }
+      await exercise(t, 'dataset.trash', args, () => below('ct', 'trash')(t))
+      await t.look(CT, 'without')
+      await t.host.lxc.stop(CT, 'kill', 0, t.fence)
+    },
+  },
 ]

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ContainerRef } from '../../src/effects/host.ts'
 import { linuxHost } from '../../src/effects/linux/index.ts'
 import { containerCgroup } from '../../src/effects/linux/paths.ts'
-import { CT, POOL, SMALL, SPEC, type Stage } from './stage.ts'
+import { CT, MOVED, POOL, SMALL, SPEC, type Stage } from './stage.ts'
 
 const TAR = '/usr/share/osctl/repository/v1/vpsadminos/minimal/x86_64/busybox/stable/image-archive.tar'
 const ZFS = '/run/conformance.zfs.tar'
@@ -55,9 +55,12 @@ async function occupy(dataset: string): Promise<() => Promise<void>> {
   }
 }
 
-/** @param disk  a blank one, for the pool */
-export async function linuxStage(disk: string): Promise<Stage> {
-  sh(`zpool create -O xattr=sa ${POOL} ${disk}
+/**
+ * @param disk  a blank one, for the pool
+ * @param moved  another, for the pool that comes and goes
+ */
+export async function linuxStage(disk: string, moved: string): Promise<Stage> {
+  sh(`zpool create -O xattr=sa ${POOL} ${disk}; zpool create -O xattr=sa ${MOVED} ${moved}
     truncate -s 96M ${SMALL_FILE}; zpool create -O xattr=sa -O compression=off ${SMALL} ${SMALL_FILE}`)
   makeZfsArchive()
   const host = await linuxHost()
@@ -83,6 +86,10 @@ export async function linuxStage(disk: string): Promise<Stage> {
       if (what === 'reboot')
         await until('another init', async () => (await isNow('running')) && (await initOf(ref)) !== init)
       else await until('no process', async () => !isPopulated())
+    },
+    async startByHand(ref) {
+      sh(`lxc-start -P /run/osctl/pools/${ref.pool}/containers -n ${ref.ctid} -d`)
+      await until('its init', () => isNow('running'))
     },
     stubborn: async () => undefined,
     isPopulated: async () => isPopulated(),

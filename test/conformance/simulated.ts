@@ -2,7 +2,8 @@
 import { simulatedHost } from '../../src/effects/simulated/host.ts'
 import { SimulatedMachine } from '../../src/effects/simulated/machine.ts'
 import { archiveSchema, containerKey } from '../../src/effects/simulated/state.ts'
-import { CT, POOL, SMALL, type Stage } from './stage.ts'
+import * as byHand from '../simulation/by-hand.ts'
+import { CT, MOVED, POOL, SMALL, type Stage } from './stage.ts'
 
 const ports = { now: () => 1_700_000_000_000, sleep: async () => undefined, random: () => 0.5 }
 
@@ -17,10 +18,19 @@ export function simulatedStage(): Stage {
   const machine = new SimulatedMachine({ now: ports.now })
   machine.addZpool(POOL)
   machine.addZpool(SMALL, { sizeBytes: 96 * 2 ** 20 })
+  machine.addZpool(MOVED)
   const archives = { tar: '/usr/images/box.tar', zfs: '/usr/images/box.zfs.tar' }
-  const archive = archiveSchema.parse({ format: 'tar', bytes: 1_000_000, rootfs })
+  const told = { distribution: 'busybox', version: '1.37.0', arch: 'x86_64' }
+  const archive = archiveSchema.parse({ format: 'tar', bytes: 1_000_000, rootfs, ...told })
+  const exported = {
+    format: 'zfs',
+    container: 'old',
+    version: '1',
+    datasets: { var: {} },
+    snapshots: ['base'],
+  }
   machine.putFile(archives.tar, archive)
-  machine.putFile(archives.zfs, { ...archive, format: 'zfs', datasets: { var: {} }, snapshots: ['base'] })
+  machine.putFile(archives.zfs, archiveSchema.parse({ ...archive, ...exported }))
   return {
     host: simulatedHost(machine, ports),
     archives,
@@ -32,6 +42,7 @@ export function simulatedStage(): Stage {
     hold: async (snapshot, held) => machine.holdSnapshot(snapshot, held),
     bookmark: async (snapshot, name) => machine.bookmark(snapshot, name),
     inside: async (ref, what) => machine.containerExits(ref, what === 'poweroff' ? 'stop' : what),
+    startByHand: async (ref) => byHand.started(machine, ref),
     stubborn: async (isSo) => machine.setStubborn(CT.id, isSo),
     isPopulated: async (ref) => machine.state.containers[containerKey(ref)] !== undefined,
     fill: async () => machine.fill(SMALL),

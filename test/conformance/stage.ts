@@ -8,6 +8,8 @@ import type { ContainerRef, ContainerSpec, Host } from '../../src/effects/host.t
 export const POOL = 'conf'
 /** Pool that a script may fill or make read-only. */
 export const SMALL = 'small'
+/** Pool on a disk of its own, that a script may let go from ZFS and take back. */
+export const MOVED = 'moved'
 
 export const CT: ContainerRef = { pool: POOL, id: '01J000000000000000000000CT', ctid: 'box' }
 export const SPEC: ContainerSpec = {
@@ -39,6 +41,8 @@ export interface Stage {
   bookmark(snapshot: string, name: string): Promise<void>
   /** The same end inside of the container; resolves when it is over. */
   inside(ref: ContainerRef, what: 'poweroff' | 'reboot' | 'crash'): Promise<void>
+  /** `lxc-start`; resolves when its init runs. */
+  startByHand(ref: ContainerRef): Promise<void>
   /** The init of the container with this specification takes no signal (or does again). */
   stubborn(isSo: boolean): Promise<void>
   /** Are there processes in the container's cgroup? */

@@ -119,6 +119,7 @@ export class Transcript {
   async look(ref: ContainerRef, hooks: 'with hooks' | 'without' = 'with hooks'): Promise<void> {
     const { host } = this.stage
     const { state, run, runName } = await host.lxc.inspect(ref)
+    const name = runName?.replace(/^by-hand-\d+$/, 'by hand') ?? null
     const init = run === null ? '' : ` init ${this.#number(`initPid ${run.initPid}`)}`
     const cgroup = (await this.stage.isPopulated(ref)) ? 'processes' : 'no process'
     const reports: HookReport[] = []
@@ -126,7 +127,7 @@ export class Transcript {
     await stop()
     const said = hooks === 'without' ? undefined : reports.filter(({ id }) => id === ref.id).at(-1)
     const hook = said ? `, ${said.last} of run ${said.run}, init number ${said.inits}` : ''
-    this.lines.push(`  ${ref.ctid} is ${state}, run ${runName}${init}, ${cgroup}${hook}`)
+    this.lines.push(`  ${ref.ctid} is ${state}, run ${name}${init}, ${cgroup}${hook}`)
   }
 
   #line(dataset: Dataset): string {

@@ -28,7 +28,7 @@ before(
     await build({ root: TOP, out, entries: { guest: 'test/conformance/guest.ts' } })
     execFileSync('tar', ['-C', out, '-cf', join(dir, 'guest.tar'), '.'])
     web = await serveDirectory(dir)
-    const disks = [createDisk(join(dir, 'disk.img'), 4)]
+    const disks = [createDisk(join(dir, 'disk.img'), 4), createDisk(join(dir, 'moved.img'), 1)]
     machine = boot({ dir: join(dir, 'boot'), disks, append: 'no_timer_check panic=1' })
     await machine.waitForBoot()
   },
@@ -47,7 +47,7 @@ describe('the real host', { timeout: 12 * MINUTE }, () => {
       `sv stop osctld && mkdir /run/guest && curl -sf ${web.url}/guest.tar | tar -C /run/guest -x`,
     )
     await machine.succeeds(
-      'node /run/guest/guest.cjs /dev/vdb >/run/real.txt 2>/run/guest.log || { tail /run/guest.log; false; }',
+      'node /run/guest/guest.cjs /dev/vdb /dev/vdc >/run/real.txt 2>/run/guest.log || { tail /run/guest.log; false; }',
       { timeoutMs: 8 * MINUTE },
     )
     const text = await machine.succeeds('cat /run/real.txt')

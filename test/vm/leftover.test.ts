@@ -66,6 +66,17 @@ describe('what a dead daemon left behind', { timeout: 30 * MINUTE }, () => {
     assert.match(await scene.osctl('healthcheck'), /No errors detected/)
   })
 
+  it('does not delete a container that somebody started with lxc-start, and stops it when told to', async () => {
+    await scene.osctl('ct stop bb')
+    await scene.sh('lxc-start -P /run/osctl/pools/tank/containers -n bb -d')
+    await scene.refused('ct del -f bb', /bb is running, and osctld did not start it \(osctl drift scan/)
+    assert.equal((await scene.osctl('drift scan -H -o id')).trim(), 'bb/running')
+    assert.match(await scene.sh('lxc-info -P /run/osctl/pools/tank/containers bb -s'), /RUNNING/)
+    await scene.osctl('drift repair -y bb/running')
+    assert.equal((await scene.osctl('drift scan -H -o id')).trim(), '')
+    await scene.osctl('ct start bb')
+  })
+
   it('shuts down cleanly: containers stop, the pool is exported', async () => {
     await scene.powerCycle()
     await scene.eventually('bb was started', async () => (await state('bb')) === 'running', 3 * MINUTE)

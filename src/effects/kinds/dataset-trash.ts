@@ -13,12 +13,15 @@ import { fullName, mustBe } from './common.ts'
 
 /**
  * A mount can be taken from under a container that runs, and it would run on, on files in the trash, known to nobody.
- * @throws E_REFUSED (permanent) when it was started by other means since osctld last looked
+ * @throws E_REFUSED (permanent) when it was started by other means since osctld last looked; E_BUSY (transient) while it
+ *         ends, or when its state cannot be told
  */
 async function mustBeStopped({ host, container }: EffectContext): Promise<void> {
   const spec = container()
   const { state } = await host.lxc.inspect(spec)
-  if (state !== 'running' && state !== 'frozen') return
+  if (state === 'stopped') return
+  if (state === 'stopping' || state === 'unknown')
+    throw new HostError('E_BUSY', 'transient', `${spec.ctid} is not known to be stopped: it is ${state}`)
   const way = 'osctl drift scan, then drift adopt or drift repair'
   throw new HostError(
     'E_REFUSED',

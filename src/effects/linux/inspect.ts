@@ -43,16 +43,26 @@ async function findInit(payload: string, hint: number | null): Promise<number | 
   return null
 }
 
-/** The run that LXC's monitor was started for, and whether it already left for the pivot cgroup: the end. */
-async function findMonitor(cgroup: string, id: string): Promise<{ run: string; ending: boolean } | null> {
+type Monitor = { readonly run: string; readonly ending: boolean }
+
+/**
+ * The run that LXC's monitor was started for, and whether it already left for the pivot cgroup: the end. One that
+ * somebody started with lxc-start bears no name of ours, and is called after its pid, which it keeps over reboots.
+ */
+async function findMonitor(cgroup: string, id: string): Promise<Monitor | null> {
+  let byHand: Monitor | null = null
   for (const name of ['monitor', 'pivot']) {
     for (const pid of await processes(join(cgroup, name))) {
-      const environ = ((await proc(pid, 'environ')) ?? '').split('\0')
+      const text = (await proc(pid, 'environ')) ?? ''
+      const environ = text.split('\0')
+      const ending = name === 'pivot'
       const run = environ.find((entry) => entry.startsWith('OSCTL_RUN='))?.slice('OSCTL_RUN='.length)
-      if (run !== undefined && environ.includes(`OSCTL_ID=${id}`)) return { run, ending: name === 'pivot' }
+      if (run !== undefined && environ.includes(`OSCTL_ID=${id}`)) return { run, ending }
+      // One that is about to be gone has none at all.
+      if (text !== '' && run === undefined) byHand ??= { run: `by-hand-${pid}`, ending }
     }
   }
-  return null
+  return byHand
 }
 
 const STOPPED: ContainerSeen = { state: 'stopped', run: null, runName: null }

@@ -70,7 +70,9 @@ export function setProperties(
   if (given.length > 0) {
     changePool(state, name, 'set property for')
     remount(state, name, () => Object.assign(dataset.properties, Object.fromEntries(given)))
-    for (const [property, value] of given) noteChange(state, 'set', name, `${property}=${value}`)
+    // ZFS sets its own before those of users.
+    for (const [property, value] of given.toSorted(([a], [b]) => Number(isUser(a)) - Number(isUser(b))))
+      noteChange(state, 'set', name, `${property}=${value}`)
   }
   for (const [property, value] of Object.entries(properties)) {
     if (value !== null) continue

@@ -55,6 +55,13 @@ export const isMarked = (state: MachineState, name: string): boolean =>
  */
 export function importZpool(state: MachineState, which: string, force: boolean): UsedElsewhere | null {
   const shelved = Object.values(state.shelf).find(({ zpool }) => [zpool.name, zpool.guid].includes(which))
+  const isImported = Object.values(state.zpools).some(({ guid }) => guid === which)
+  if (isImported && !shelved)
+    throw new HostError(
+      'E_EXISTS',
+      'permanent',
+      `cannot import '${which}': a pool with that name already exists`,
+    )
   if (!shelved)
     throw new HostError('E_NOT_FOUND', 'permanent', `cannot import '${which}': no such pool available`)
   const { name } = shelved.zpool
