@@ -14,7 +14,7 @@
 import type { Checkpoint } from '../audit/past.ts'
 import type { LogStore, LogUpgrade, OpenedLog, ReadQuery } from '../events/log/store.ts'
 import { LogError } from '../events/log/store.ts'
-import { EMPTY_HEAD, type Head, type NewEvent } from '../events/types/envelope.ts'
+import type { Head, NewEvent } from '../events/types/envelope.ts'
 import type { Fact } from '../events/types/events.ts'
 import { FORMATS, type Formats } from '../events/types/formats.ts'
 import type { StreamId } from '../events/types/ids.ts'
@@ -24,6 +24,7 @@ import { type AnyState, Fold, States } from '../machines/fold.ts'
 import { baselinesOf } from './baselines.ts'
 import { isNotThere, Unavailable } from './errors.ts'
 import { Flights } from './flights.ts'
+import { LogEnd } from './log-end.ts'
 import { LogFormat } from './log-format.ts'
 import { replay, seated } from './replay.ts'
 import { Stalls } from './stalls.ts'
@@ -58,7 +59,7 @@ export class Journal {
   #closed = false
   #distrusted: string | null = null
   #committed: Head | null = null
-  #seen: Head = EMPTY_HEAD
+  readonly #end: LogEnd
   /** Head that was committed and is not in the log any more. */
   lost: Head | null = null
   readonly stalls = new Stalls()
@@ -67,6 +68,7 @@ export class Journal {
 
   constructor(store: LogStore, mint: Minting, formats: Formats = FORMATS) {
     this.store = store
+    this.#end = new LogEnd(store)
     this.#mint = mint
     this.format = new LogFormat(formats)
     this.#flights = new Flights(() => mint.mono())
@@ -108,14 +110,7 @@ export class Journal {
 
   /** Where the log ends; while it is opened again, or cannot be, where it ended last. */
   head(): Head {
-    try {
-      this.#seen = this.store.head()
-    } catch (error) {
-      if (!(error instanceof LogError) || error.code !== 'E_LOG_CLOSED') throw error
-      // Nobody may have asked since the last commit.
-      if (this.#committed && this.#committed.seq > this.#seen.seq) this.#seen = this.#committed
-    }
-    return this.#seen
+    return this.#end.head()
   }
 
   listen(listener: JournalListener): () => void {
@@ -314,7 +309,7 @@ export class Journal {
 
   async #reopen(): Promise<void> {
     try {
-      await this.store.close()
+      await this.#end.close()
       const opened = await this.store.open()
       this.format.found(opened.format)
       this.#unavailable = opened.readOnly
@@ -402,6 +397,6 @@ export class Journal {
     while (this.#flights.size > 0 || this.#recovering !== null) {
       await Promise.allSettled([this.#flights.allLanded(), this.#recovering])
     }
-    await this.store.close()
+    await this.#end.close()
   }
 }

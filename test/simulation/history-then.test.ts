@@ -52,6 +52,14 @@ describe('What was done, and why, as it was told then', () => {
     }
   })
 
+  it('is of the end that the log came to, though it was sealed last and nobody had asked (seed 95737)', async () => {
+    const world = await scene()
+    const { journal } = world.daemon.pool('tank')
+    await world.until(journal.seal(() => new Promise(() => {})))
+    await world.until(journal.close())
+    assert.equal(journal.head().seq, [...world.disks.named('tank').rows()].length)
+  })
+
   it('is nothing of a pool whose log began later, and is refused in one line', async () => {
     const world = await scene()
     const { result } = await world.must('history.list', { at: { time: 1 } })
