@@ -50,6 +50,15 @@ describe('What was done when the daemon died is found done, and not done again',
   }
 })
 
+describe('The simulator waits', () => {
+  it('for a commit that the daemon has not heard of, before it holds states against the log (seed 42944)', async () => {
+    const world = await scene()
+    const request = world.send('repo.add', { name: 'mine', url: '/usr/images' })
+    assert.deepEqual(await problems(world), [])
+    assert.ok(request.answered)
+  })
+})
+
 describe('The simulator notices', () => {
   it('a disk that says synced and is not', async () => {
     const world = await scene()
@@ -88,5 +97,16 @@ describe('The simulator notices', () => {
     open?.pop()
     assert.match((await problems(world)).join('\n'), /replay/)
     assert.equal(count(world, 'CtCreateRequested'), 1)
+  })
+
+  it('a daemon that never hears of a commit', async () => {
+    const world = await scene()
+    await world.settle()
+    const { fold } = world.daemon.pool('tank').journal
+    const before = { seq: fold.seq, pool: fold.states.pool() }
+    await world.must('repo.add', { name: 'mine', url: '/usr/images' })
+    fold.states.set('pool', before.pool)
+    fold.seq = before.seq
+    assert.match((await problems(world)).join('\n'), /replay of tank: the pool differs/)
   })
 })

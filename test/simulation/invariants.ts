@@ -248,14 +248,13 @@ async function log(world: World, pool: Pool): Promise<string[]> {
   const found = damage.map(({ what }) => `log of ${pool.name}: ${what}`)
   for (const { stream, why } of journal.fold.quarantined.values())
     found.push(`${stream} is quarantined: ${why}`)
+  // Commits go on while the log is verified, and are on the disk before the daemon hears of them.
+  await world.wait(() => !journal.checkPending(), 'commits do not come back')
   const disk = world.disks.named(pool.name)
-  // What was committed in this very moment is on the disk, and the daemon has not heard of it yet.
-  const heard = journal.fold.seq
-  const fromFirst = replayed(disk, heard)
+  const fromFirst = replayed(disk, disk.open()?.rows.at(-1)?.event.seq ?? 0)
   if (disk.segments.length === 1) return [...found, ...differences(pool, fromFirst, 'replay')]
   const fromBaseline = new Fold()
-  for (const { event } of disk.open()?.rows ?? [])
-    if (event.type === 'Baseline' || event.seq <= heard) fromBaseline.apply(event)
+  for (const { event } of disk.open()?.rows ?? []) fromBaseline.apply(event)
   return [
     ...found,
     ...differences(pool, fromFirst, 'replay'),
