@@ -32,7 +32,7 @@ export const LAYERS: readonly Layer[] = [
     name: 'check',
     proves: 'types, lint, format, direction of dependencies, sizes and ports',
     budget: 40,
-    limit: 60,
+    limit: 50,
     checks: [
       node('types', 'scripts/check-types.ts'),
       tool('lint', 'biome', 'lint', '--error-on-warnings', '.'),
@@ -46,7 +46,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'what is pure, parsers, protocol, the contract of every port',
     files: 'test/unit/**/*.test.ts',
     budget: 90,
-    limit: 150,
+    limit: 130,
   },
   {
     name: 'simulation',
@@ -60,7 +60,7 @@ export const LAYERS: readonly Layer[] = [
     proves: '10,000 random lives of a host, each of 50 commands or more and at least one crash',
     checks: [node('10,000 lives', 'test/simulation/run.ts', '--seeds', '10000', '--seed', '1')],
     budget: 200,
-    limit: 260,
+    limit: 325,
     extra: true,
   },
   {
@@ -87,7 +87,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'a log damaged at any byte is read as it was, or says what is wrong',
     files: 'test/damage/**/*.test.ts',
     budget: 90,
-    limit: 110,
+    limit: 100,
     concurrency: 2,
   },
   {
@@ -95,7 +95,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'each promise that is taken out of the code makes the test red that guards it',
     files: 'test/mutation/**/*.test.ts',
     budget: 30,
-    limit: 60,
+    limit: 50,
     extra: true,
   },
   {
@@ -103,7 +103,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'npm ci and npm run build in a Debian 13 that has nodejs and npm alone',
     files: 'test/clean-root/**/*.test.ts',
     budget: 90,
-    limit: 230,
+    limit: 215,
     root: true,
     extra: true,
   },
