@@ -113,7 +113,7 @@ function cameFrom(from: PoolContext['cameFrom']): string | null {
 }
 
 /** In the order of their names: a state that was replayed has them in another order than one that grew. */
-const named = <T>(things: Readonly<Record<string, T>>): [string, T][] =>
+export const named = <T>(things: Readonly<Record<string, T>>): [string, T][] =>
   Object.entries(things).sort(([a], [b]) => (a < b ? -1 : 1))
 
 export function userRows(pool: PoolView): UserRow[] {

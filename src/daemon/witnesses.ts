@@ -12,6 +12,7 @@
  * On a crash the next daemon anchors a head within a minute, since its opening is an event, and sends that: no head needs
  * to be remembered as sent, and one that comes twice says the same twice.
  */
+import { named } from '../audit/rows.ts'
 import type { Host } from '../effects/host.ts'
 import type { Head } from '../events/types/envelope.ts'
 import { type Witness, witnessText } from '../events/types/witness.ts'
@@ -163,8 +164,7 @@ export class Witnesses {
   }
 
   rows(): WitnessRow[] {
-    const byName = [...this.#present()].sort(([a], [b]) => (a < b ? -1 : 1))
-    return byName.map(([name, { witness, sent, error, failures }]) => ({
+    return named(Object.fromEntries(this.#present())).map(([name, { witness, sent, error, failures }]) => ({
       pool: this.#origin.name,
       name,
       kind: witness.kind,

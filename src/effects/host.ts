@@ -146,6 +146,10 @@ export type PoolFacts = MarkedPool & {
   unsafe: string[]
 }
 
+/** Name of a run that was not started by us. */
+export const runByHand = (pid: number): string => `by-hand-${pid}`
+export const isByHand = (run: string): boolean => /^by-hand-\d+$/.test(run)
+
 export type ContainerSeen = {
   state: 'stopped' | 'starting' | 'running' | 'freezing' | 'frozen' | 'stopping' | 'unknown'
   run: RunEvidence | null

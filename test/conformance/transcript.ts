@@ -4,7 +4,7 @@
  * appearance.
  */
 import type { ContainerRef, ContainerSpec, Dataset, Fence, HookReport, Host } from '../../src/effects/host.ts'
-import { HostError } from '../../src/effects/host.ts'
+import { HostError, isByHand } from '../../src/effects/host.ts'
 import { ownValue } from '../../src/effects/kinds/dataset-set.ts'
 import type { Stage } from './stage.ts'
 
@@ -119,7 +119,7 @@ export class Transcript {
   async look(ref: ContainerRef, hooks: 'with hooks' | 'without' = 'with hooks'): Promise<void> {
     const { host } = this.stage
     const { state, run, runName } = await host.lxc.inspect(ref)
-    const name = runName?.replace(/^by-hand-\d+$/, 'by hand') ?? null
+    const name = runName !== null && isByHand(runName) ? 'by hand' : runName
     const init = run === null ? '' : ` init ${this.#number(`initPid ${run.initPid}`)}`
     const cgroup = (await this.stage.isPopulated(ref)) ? 'processes' : 'no process'
     const reports: HookReport[] = []

@@ -1,6 +1,7 @@
 /** What an admin does to a machine without osctl: with `zfs`, `lxc-start` and `lxc-stop`. */
 import { type Sight, sighted } from '../../src/audit/drift.ts'
 import { parseZpoolHistory, type ZpoolHistory } from '../../src/audit/zpool-history.ts'
+import { runByHand } from '../../src/effects/host.ts'
 import { noteCommand } from '../../src/effects/simulated/diary.ts'
 import type { SimulatedMachine } from '../../src/effects/simulated/machine.ts'
 import * as mounts from '../../src/effects/simulated/mounts.ts'
@@ -79,7 +80,7 @@ export function started(machine: SimulatedMachine, ct: { pool: string; id: strin
   state.nextPid += 3
   state.containers[containerKey(ct)] = {
     ...ct,
-    run: `by-hand-${initPid}`,
+    run: runByHand(initPid),
     state: 'running',
     evidence: { initPid, startTime: 1, bootId: state.bootId },
     inits: 1,

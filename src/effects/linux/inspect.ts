@@ -9,7 +9,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RunEvidence } from '../../events/types/intents.ts'
-import type { ContainerRef, ContainerSeen } from '../host.ts'
+import { type ContainerRef, type ContainerSeen, runByHand } from '../host.ts'
 import { events, processes, readCgroup } from './cgroup.ts'
 import { readConfig } from './lxc-config.ts'
 import { containerDirectory, type Paths } from './paths.ts'
@@ -59,7 +59,7 @@ async function findMonitor(cgroup: string, id: string): Promise<Monitor | null> 
       const run = environ.find((entry) => entry.startsWith('OSCTL_RUN='))?.slice('OSCTL_RUN='.length)
       if (run !== undefined && environ.includes(`OSCTL_ID=${id}`)) return { run, ending }
       // One that is about to be gone has none at all.
-      if (text !== '' && run === undefined) byHand ??= { run: `by-hand-${pid}`, ending }
+      if (text !== '' && run === undefined) byHand ??= { run: runByHand(pid), ending }
     }
   }
   return byHand

@@ -3,7 +3,7 @@
  * the spool and in their cgroup.
  */
 import type { RunEvidence } from '../../events/types/intents.ts'
-import { type ContainerRef, type ContainerSpec, type HookReport, HostError } from '../host.ts'
+import { type ContainerRef, type ContainerSpec, type HookReport, HostError, isByHand } from '../host.ts'
 import { containerKey, type MachineState, type SimulatedContainer } from './state.ts'
 
 /** What the containers need of the machine that they run on. */
@@ -29,7 +29,7 @@ function newInit(machine: World): RunEvidence {
 
 function report(machine: World, ct: SimulatedContainer, last: 'started' | 'stop' | 'reboot'): void {
   // Hooks tell of the run that LXC's configuration was written for, which is over: nobody listens to that.
-  if (ct.run.startsWith('by-hand-')) return
+  if (isByHand(ct.run)) return
   const { pool, id, run, inits } = ct
   const initPid = last === 'started' ? (ct.evidence?.initPid ?? null) : null
   machine.report({ pool, id, run, inits, last, initPid, at: machine.now() })

@@ -55,22 +55,18 @@ export const isMarked = (state: MachineState, name: string): boolean =>
  */
 export function importZpool(state: MachineState, which: string, force: boolean): UsedElsewhere | null {
   const shelved = Object.values(state.shelf).find(({ zpool }) => [zpool.name, zpool.guid].includes(which))
-  const isImported = Object.values(state.zpools).some(({ guid }) => guid === which)
-  if (isImported && !shelved)
+  const isTaken = Object.values(state.zpools).some(
+    ({ name, guid }) => guid === which || name === shelved?.zpool.name,
+  )
+  if (isTaken)
     throw new HostError(
       'E_EXISTS',
       'permanent',
-      `cannot import '${which}': a pool with that name already exists`,
+      `cannot import '${shelved?.zpool.name ?? which}': a pool with that name already exists`,
     )
   if (!shelved)
     throw new HostError('E_NOT_FOUND', 'permanent', `cannot import '${which}': no such pool available`)
   const { name } = shelved.zpool
-  if (state.zpools[name])
-    throw new HostError(
-      'E_EXISTS',
-      'permanent',
-      `cannot import '${name}': a pool with that name already exists`,
-    )
   if (isElsewhere(shelved, state.hostId) && (!force || shelved.usedBy?.isActive)) return shelved.usedBy
   state.zpools[name] = shelved.zpool
   Object.assign(state.datasets, shelved.datasets)
