@@ -2,8 +2,8 @@
  * A reporter for `node --test`: one line for each file, failures in full as they happen (a run that is
  * killed has told them), their names at the end, and what was skipped and why.
  *
- * With OSCTL_TEST_REPORT=FILE it also writes counts and the names of the failed tests there, as JSON, for
- * scripts/test-layers.ts. A report that is missing or has no `finished` means that the run was cut short.
+ * With OSCTL_TEST_REPORT=FILE it also writes counts, the files that ended and the names of the failed tests there, as
+ * JSON, for scripts/test-layers.ts: anew whenever a file ends. One without `finished` means that the run was cut short.
  */
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
@@ -15,6 +15,8 @@ export type TestReport = {
   failed: number
   skipped: number
   failures: { file: string; name: string }[]
+  /** Files that ended, passed or not. */
+  ended: string[]
   finished: boolean
 }
 
@@ -56,11 +58,15 @@ const line = (file: string, { passed, failed, skipped, ms }: FileCount) =>
 
 // biome-ignore lint/style/noDefaultExport: node --test takes a reporter's default export
 export default async function* reporter(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
-  const report: TestReport = { passed: 0, failed: 0, skipped: 0, failures: [], finished: false }
+  const report: TestReport = { passed: 0, failed: 0, skipped: 0, failures: [], ended: [], finished: false }
   const files = new Map<string, FileCount>()
   const failures: string[] = []
   const skips: string[] = []
   const trail: string[] = []
+  const target = process.env['OSCTL_TEST_REPORT']
+  const write = (finished: boolean) => {
+    if (target) writeFileSync(target, JSON.stringify({ ...report, finished }))
+  }
 
   for await (const { type, data } of source) {
     if (type === 'test:start') {
@@ -90,10 +96,11 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
       const file = place(data.file)
       const counts = files.get(file)
       if (counts) yield line(file, counts)
+      report.ended.push(file)
+      write(false)
     }
   }
   if (skips.length > 0) yield `\nskipped:\n${skips.join('')}`
   if (failures.length > 0) yield `\n${failures.join('')}`
-  const target = process.env['OSCTL_TEST_REPORT']
-  if (target) writeFileSync(target, JSON.stringify({ ...report, finished: true }))
+  write(true)
 }

@@ -1,16 +1,16 @@
 /**
  * npm test: runs the layers of DESIGN §7, each within a time budget, and sums them up.
  *
- * A layer is a folder of test/, or a list of commands. Past its limit a layer's processes are killed as a group
- * and the layer has failed; past its budget it is only marked. The last line, alone, is
+ * A layer is a folder of test/, or a list of commands. Past its limit, or that of the whole run, a layer's processes
+ * are killed as a group and the layer has failed; past its budget it is only marked. The last line, alone, is
  * `N passed, N failed, N skipped`; the exit status is 0 when nothing failed, 130 after Ctrl-C.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { LAYERS, type Layer } from './layers.ts'
+import { LAYERS, type Layer, RUN_LIMIT } from './layers.ts'
 import type { TestReport } from './reporter.ts'
 
 type Result = {
@@ -26,7 +26,11 @@ type Result = {
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 const elapsed = (began: number) => (performance.now() - began) / 1000
+/** Seconds that a layer that began then still has: of its own limit, and of the run's. */
+const left = (layer: Layer, began: number) =>
+  Math.max(0, Math.min(layer.limit - elapsed(began), runLimit - elapsed(0)))
 
+let runLimit = RUN_LIMIT
 let running: ChildProcess | undefined
 let interrupted = false
 
@@ -76,7 +80,7 @@ function run(argv: readonly string[], limitSeconds: number, env: NodeJS.ProcessE
 async function runChecks(layer: Layer, result: Result, began: number): Promise<void> {
   for (const { name, argv } of layer.checks ?? []) {
     const start = performance.now()
-    const { status } = await run(argv, layer.limit - elapsed(began))
+    const { status } = await run(argv, left(layer, began))
     say(`${status === 0 ? '✔' : '✘'} ${name}  ${elapsed(start).toFixed(1)} s`)
     if (status === 0) result.passed += 1
     else result.failed += 1
@@ -86,7 +90,7 @@ async function runChecks(layer: Layer, result: Result, began: number): Promise<v
 
 async function prepare(layer: Layer, result: Result, began: number): Promise<boolean> {
   for (const { name, argv } of layer.prepare ?? []) {
-    const { status } = await run(argv, layer.limit - elapsed(began))
+    const { status } = await run(argv, left(layer, began))
     if (status !== 0) {
       result.failed += 1
       result.note = `${name} failed`
@@ -112,19 +116,20 @@ async function runFiles(
     ...(pattern ? [`--grep=${pattern}`] : []),
     ...files,
   ]
-  const { status, timedOut } = await run(argv, layer.limit - elapsed(began), {
+  const { status, timedOut } = await run(argv, left(layer, began), {
     OSCTL_TEST_REPORT: reportFile,
   })
   const report: TestReport | null = existsSync(reportFile)
     ? JSON.parse(readFileSync(reportFile, 'utf8'))
     : null
+  const missing = files.filter((file) => !report?.ended.includes(relative('.', file)))
   rmSync(scratch, { recursive: true, force: true })
   result.passed += report?.passed ?? 0
   result.failed += report?.failed ?? 0
   result.skipped += report?.skipped ?? 0
-  if (timedOut) result.note = `killed after ${layer.limit} s`
-  else if (report === null) result.note = `ended without a report (status ${status})`
-  if (result.failed === 0 && (status !== 0 || report === null)) result.failed += 1
+  if (timedOut) result.note = `killed after ${elapsed(began).toFixed(0)} s: ${missing.join(' ')}`
+  else if (!report?.finished) result.note = `ended without a report (status ${status}): ${missing.join(' ')}`
+  if (result.failed === 0 && (status !== 0 || !report?.finished)) result.failed += 1
 }
 
 /** Those that take longest are begun first, so that none runs alone at the end. */
@@ -189,7 +194,9 @@ function table(results: readonly Result[]): string {
   return [head, ...rows].map((row) => row.map(cell).join('  ').trimEnd()).join('\n')
 }
 
-const HELP = `usage: npm test [-- [LAYER | FILE]… [--grep PATTERN]]
+const HELP = `usage: npm test [-- [LAYER | FILE]… [--grep PATTERN] [--limit SECONDS]]
+
+--limit: when the run is ended and what is left of it has failed; ${RUN_LIMIT} s unless told
 
 layers (a prefix of the name is enough):
 ${LAYERS.map(({ name, proves, budget, root, extra }) => `  ${name.padEnd(11)} ${proves}; ${budget} s${root ? ', needs root' : ''}${extra ? ', only when named or in CI' : ''}`).join('\n')}
@@ -219,15 +226,17 @@ function choose(words: readonly string[]): Choice[] | string {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h' }, grep: { type: 'string' } },
+    options: { help: { type: 'boolean', short: 'h' }, grep: { type: 'string' }, limit: { type: 'string' } },
   })
   if (values.help) {
     process.stdout.write(HELP)
     return 0
   }
   const choices = choose(positionals)
-  if (typeof choices === 'string') {
-    process.stderr.write(`npm test: ${choices}\n\n${HELP}`)
+  runLimit = Number(values.limit ?? RUN_LIMIT)
+  const wrong = typeof choices === 'string' ? choices : runLimit > 0 ? '' : `--limit ${values.limit}: seconds`
+  if (typeof choices === 'string' || wrong) {
+    process.stderr.write(`npm test: ${wrong}\n\n${HELP}`)
     return 2
   }
   const interrupt = (signal: NodeJS.Signals) => {
