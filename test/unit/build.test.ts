@@ -205,3 +205,12 @@ test('osctl is thin: no schemas, no machines, no native module', {
     [],
   )
 })
+
+test('osctld starts without HTTPS, which takes it 8 MiB: what speaks it loads it', () => {
+  const tell = "process.on('exit', () => console.log(process.moduleLoadList.join()))"
+  const argv = ['--import', `data:text/javascript,${encodeURIComponent(tell)}`, 'bin/osctld.ts', '--version']
+  const { stdout, status } = spawnSync(process.execPath, argv, { cwd: ROOT, encoding: 'utf8' })
+  assert.equal(status, 0)
+  assert.ok(stdout.includes('NativeModule net,'), 'the list is one')
+  assert.ok(!stdout.includes('NativeModule https,'))
+})

@@ -5,7 +5,7 @@
  * A token is read from its file for each message and goes into a header; it is in no argument, and never in an error.
  */
 import { readFile } from 'node:fs/promises'
-import { type RequestOptions, request } from 'node:https'
+import type { RequestOptions } from 'node:https'
 import { HostError, type MessagePort, type SshTarget } from '../host.ts'
 import { errnoOf, oneLine, systemError } from './errors.ts'
 import { query } from './exec.ts'
@@ -81,8 +81,10 @@ async function post(
     throw new HostError('E_NETWORK', status >= 500 ? 'transient' : 'permanent', `${url}: HTTP ${status}`)
 }
 
-function answered(url: string, json: string, options: RequestOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
+async function answered(url: string, json: string, options: RequestOptions): Promise<number> {
+  // Few hosts have a witness that takes HTTPS: the others have neither the time of loading it nor its memory to give.
+  const { request } = await import('node:https')
+  return await new Promise((resolve, reject) => {
     const failed = (error: Error): void => {
       const what = error.name === 'AbortError' || error.name === 'TimeoutError' ? 'no answer' : error.message
       const reason = what === '' ? (errnoOf(error) ?? error.name) : what
