@@ -8,7 +8,8 @@
  *
  * A batch that fails takes the speculative layer with it: batches that were decided on top of it fail on
  * their expected versions, and the layer is laid anew on what is committed. A COMMIT whose outcome is
- * unknown is settled by reopening the log and looking (DESIGN D2): what is there happened.
+ * unknown is settled by reopening the log and looking (DESIGN D2): what is there happened. Until it can be opened, the
+ * pool is suspended and the outcome awaited, as with a disk that does not answer.
  */
 
 import type { Checkpoint } from '../audit/past.ts'
@@ -21,6 +22,7 @@ import type { StreamId } from '../events/types/ids.ts'
 import { type Advanced, advance, type Draft, type Minting } from '../machines/advance.ts'
 import type { DecideView } from '../machines/decide/decision.ts'
 import { type AnyState, Fold, States } from '../machines/fold.ts'
+import { Availability } from './availability.ts'
 import { baselinesOf } from './baselines.ts'
 import { isNotThere, Unavailable } from './errors.ts'
 import { Flights } from './flights.ts'
@@ -42,8 +44,6 @@ const APPEND_ATTEMPTS = 3
 /** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
 export const SUSPENDED_AFTER_US = 5_000_000
 
-const SUSPENDED = 'suspended: its disk does not answer, a commit is pending for more than 5 s'
-
 export class Journal {
   readonly store: LogStore
   /** What it holds may be no newer. */
@@ -54,10 +54,7 @@ export class Journal {
   #versions = new Map<StreamId, number>()
   readonly #flights: Flights
   #poisoned = false
-  #unavailable: string | null = 'the log is not open'
-  #suspended = false
-  #closed = false
-  #distrusted: string | null = null
+  readonly availability = new Availability()
   #committed: Head | null = null
   readonly #end: LogEnd
   /** Head that was committed and is not in the log any more. */
@@ -85,26 +82,25 @@ export class Journal {
 
   /** Why the journal takes no changes; null when it does. */
   get unavailable(): string | null {
-    if (this.#closed) return 'the log is closed'
-    if (this.#distrusted !== null) return this.#distrusted
-    if (this.#unavailable !== null) return this.#unavailable
-    return this.#suspended ? SUSPENDED : null
+    return this.availability.why
   }
 
   /** This log is not the one that it should be: it is read from now on and never written. */
   distrust(why: string): void {
-    this.#distrusted ??= why
+    this.availability.distrust(why)
   }
 
   /** Looks whether commits come back. Called every second while any is pending; true while one is. */
   checkPending(): boolean {
-    this.#suspended = this.#flights.oldest() >= SUSPENDED_AFTER_US
-    if (this.#suspended) this.stalls.tell(this.unavailable ?? '')
+    this.availability.isSuspended = this.#flights.oldest() >= SUSPENDED_AFTER_US
+    if (this.availability.isSuspended) this.stalls.tell(this.unavailable ?? '')
     return this.#flights.size > 0
   }
 
   /** Set by the pool: told when the first append of an idle journal is on its way. */
   onBusy: () => void = () => {}
+  /** Set by the pool: told that the log could not be opened again. `reopen` is called until it can. */
+  onUnopened: () => void = () => {}
   /** Set by the pool: told the head that was lost. */
   onLost: (head: Head) => void = () => {}
 
@@ -134,7 +130,7 @@ export class Journal {
     for (const [stream, ver] of opened.streams) this.#fold.versions.set(stream, ver)
     this.replayFrom = opened.replayFrom
     this.#relay()
-    this.#unavailable = opened.readOnly
+    this.availability.readOnly = opened.readOnly
     return opened
   }
 
@@ -193,7 +189,7 @@ export class Journal {
   ): Promise<{ committed: Committed | null; extra: X }> {
     while (this.#held !== null) await this.#held
     // A recovery that began after the log was closed would open it again.
-    while (this.#poisoned && !this.#closed) await this.#recover()
+    while (this.#poisoned && !this.availability.isClosed) await this.#recover()
     if (this.unavailable !== null) throw new Unavailable(this.unavailable)
     const { drafts, extra } = propose(this.#speculative)
     if (drafts.length === 0) return { committed: null, extra }
@@ -265,12 +261,14 @@ export class Journal {
     if (error instanceof LogError && error.code === 'E_LOG_UNKNOWN') {
       this.#mustReopen = true
       await this.#recover()
+      await this.availability.settled()
+      if (this.availability.isUnopened) throw error
       const there = await this.store.byId(advanced.events[0]?.id ?? '')
       // Recovery has folded it already.
       if (there) return this.#tell(this.#asStored(advanced, there.seq, before))
     }
     if (error instanceof LogError && (error.code === 'E_LOG_READ_ONLY' || error.code === 'E_LOG_DAMAGED')) {
-      this.#unavailable = error.message
+      this.availability.readOnly = error.message
     }
     throw error
   }
@@ -288,6 +286,18 @@ export class Journal {
 
   #recovering: Promise<void> | null = null
   #mustReopen = false
+
+  /**
+   * Opens a log that could not be opened again. What waits for the outcome of a commit goes on then. Idempotent.
+   * @throws Unavailable while it cannot be opened
+   */
+  async reopen(): Promise<void> {
+    if (this.availability.isClosed || !this.availability.isUnopened) return
+    // Who decides meanwhile waits for the end of this.
+    this.#poisoned = true
+    await this.#recover()
+    if (this.availability.isUnopened) throw new Unavailable(this.unavailable ?? '')
+  }
 
   /** Waits for what is on its way, then lays the speculative layer anew; reopens a log that asks for it. */
   async #recover(): Promise<void> {
@@ -312,12 +322,13 @@ export class Journal {
       await this.#end.close()
       const opened = await this.store.open()
       this.format.found(opened.format)
-      this.#unavailable = opened.readOnly
-      this.#mustReopen = false
+      this.availability.readOnly = opened.readOnly
       if (this.#committed && opened.head.seq < this.#committed.seq) this.#lose(this.#committed, opened.head)
       await this.#catchUp()
+      this.#mustReopen = false
+      this.availability.openedAgain()
     } catch (error) {
-      this.#unavailable = `the log cannot be opened: ${error instanceof Error ? error.message : String(error)}`
+      if (this.availability.notOpened(error)) this.onUnopened()
     }
   }
 
@@ -393,7 +404,7 @@ export class Journal {
 
   /** What follows from a commit that failed is waited for, too: it opens the log again, and nobody would close that. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.availability.close()
     while (this.#flights.size > 0 || this.#recovering !== null) {
       await Promise.allSettled([this.#flights.allLanded(), this.#recovering])
     }

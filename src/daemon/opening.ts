@@ -6,6 +6,7 @@
 import { type Broken, brokenText, worst } from '../audit/anchors.ts'
 import type { Host, UsedElsewhere } from '../effects/host.ts'
 import type { OpenedLog } from '../events/log/store.ts'
+import type { CtState } from '../machines/container/machine.ts'
 import type { Asked } from '../machines/decide/decision.ts'
 import { Anchors } from './anchors.ts'
 import { openedFrom } from './elsewhere.ts'
@@ -78,6 +79,19 @@ export async function appendOpened(
     extra: null,
   }))
   return previous
+}
+
+/**
+ * Opens a log whose disk was away when the outcome of a commit had to be looked up, and looks at what happened
+ * meanwhile. Idempotent.
+ * @throws Unavailable while the disk is away, HostError
+ */
+export async function openedAgain(pool: {
+  readonly journal: Journal
+  lookForNews(ct: CtState): Promise<void>
+}): Promise<void> {
+  await pool.journal.reopen()
+  for (const ct of [...pool.journal.states.cts()]) if (!ct.context.op) await pool.lookForNews(ct)
 }
 
 /** Why a log is not to be written, when that is something to recover from. */

@@ -26,7 +26,7 @@ import type { Opening } from './elsewhere.ts'
 import { Engine } from './engine.ts'
 import type { Committed, Journal } from './journal.ts'
 import { MinuteLimit } from './minute-limit.ts'
-import { appendOpened, type OpenPoolLog } from './opening.ts'
+import { appendOpened, type OpenPoolLog, openedAgain } from './opening.ts'
 import { type OperationEnd, OperationEnds } from './operation-ends.ts'
 import { paceOf } from './pace.ts'
 import { isPassing, patiently } from './patience.ts'
@@ -48,6 +48,9 @@ import { Upkeep } from './upkeep.ts'
 import { Witnesses } from './witnesses.ts'
 
 /** A monitor that was killed leaves no report; one that was not gets this long to write it. */
+/** Nobody else would ever do it. */
+const FOREVER = Number.POSITIVE_INFINITY
+const UNOPENED = 'the log could not be opened again'
 const REPORT_GRACE_MS = 300
 /** Between two inits of a reboot a run is empty, too; a monitor that died in it is noticed after this long. */
 const REBOOT_GRACE_MS = 10_000
@@ -102,6 +105,7 @@ export class Pool {
     this.upkeep.onAnchored = (head) => this.witnesses.tell(head)
     this.found = log
     journal.listen((committed) => this.#onCommit(committed))
+    journal.onUnopened = () => this.inBackground(UNOPENED, () => openedAgain(this), FOREVER)
   }
 
   /** Aborted when the pool is let go. */
@@ -256,7 +260,7 @@ export class Pool {
       else if (shouldRun(ct)) await this.lookForNews(ct)
     }
     // Its end is told once: given up, the container would be said to run until somebody touches it.
-    this.inBackground('an empty run could not be recorded', look, Number.POSITIVE_INFINITY)
+    this.inBackground('an empty run could not be recorded', look, FOREVER)
   }
 
   /** As `#lookAt`, and a container that is as the log says is not worth an event. */
@@ -358,6 +362,7 @@ export class Pool {
   async detach(): Promise<void> {
     this.#closing = true
     this.#abort.abort()
+    this.journal.availability.giveUp()
     for (const stop of this.#watches.values()) stop()
     this.#watches.clear()
     this.witnesses.stop()

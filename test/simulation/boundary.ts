@@ -31,7 +31,18 @@ export type Action =
   | { readonly do: 'helper-killed' }
   | { readonly do: 'error'; readonly code: HostErrorCode; readonly failure: FailureClass }
   /** At a log's sync point only. */
-  | { readonly do: 'disk'; readonly fault: 'unknown-applied' | 'unknown-lost' | 'full' | 'io' }
+  | { readonly do: 'disk'; readonly fault: DiskTrouble }
+
+/** What a disk does, and the daemon lives. */
+export const DISK_TROUBLE = [
+  'unknown-applied',
+  'unknown-lost',
+  'away-applied',
+  'away-lost',
+  'full',
+  'io',
+] as const satisfies readonly DiskFault[]
+export type DiskTrouble = (typeof DISK_TROUBLE)[number]
 
 export type Plan = (boundary: Boundary) => Action
 

@@ -6,7 +6,7 @@
  * The command is answered, with success or with one error of a kind that fits; nothing is half made; given
  * anew it succeeds.
  */
-import { type Action, type Boundary, NOTHING, nameOf } from './boundary.ts'
+import { type Action, type Boundary, DISK_TROUBLE, NOTHING, nameOf } from './boundary.ts'
 import { type Course, halfway, initsOf, restarted, send, start, type Verdict } from './crashes.ts'
 import { problems } from './invariants.ts'
 import { type Summary, summary, textOf } from './summary.ts'
@@ -27,12 +27,10 @@ const AFTER: readonly Failure[] = [
     action: { do: 'error', code: 'E_FAILED', failure: 'permanent' },
   },
 ]
-const COMMIT: readonly Failure[] = (['unknown-applied', 'unknown-lost', 'full', 'io'] as const).map(
-  (fault) => ({
-    name: `commit: ${fault}`,
-    action: { do: 'disk', fault },
-  }),
-)
+const COMMIT: readonly Failure[] = DISK_TROUBLE.map((fault) => ({
+  name: `commit: ${fault}`,
+  action: { do: 'disk', fault },
+}))
 
 export function failuresAt({ where, phase }: Boundary): readonly Failure[] {
   if (where === 'log') return phase === 'before' ? COMMIT : []

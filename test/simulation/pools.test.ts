@@ -300,3 +300,66 @@ describe('A disk that does not answer', () => {
     assert.equal(count(world, 'CtConfigSet'), 2)
   })
 })
+
+describe('A disk that goes away in the middle of a commit', () => {
+  /** The commit of the next command meets it. */
+  function leaving(world: World, fault: 'away-applied' | 'away-lost', failingOpens: number): void {
+    world.plan = ({ where, phase }) => {
+      if (where !== 'log' || phase === 'before') return where === 'log' ? { do: 'disk', fault } : NOTHING
+      world.plan = () => NOTHING
+      world.disks.named('tank').failingOpens = failingOpens
+      return NOTHING
+    }
+  }
+
+  for (const fault of ['away-applied', 'away-lost'] as const) {
+    it(`suspends its pool until it is back, and the command is there once: ${fault}`, async () => {
+      const world = await scene({ pools: ['tank', 'deep'] })
+      await running(world, 'a', 'b')
+      await world.settle()
+      leaving(world, fault, 9)
+      const freeze = world.send('ct.freeze', { id: 'a' })
+      await world.pass(1000)
+      assert.ok(!freeze.answered)
+      const { error } = await world.call('ct.freeze', { id: 'b' })
+      assert.equal(error?.kind, 'unavailable')
+      assert.match(error?.message ?? '', /suspended: its log cannot be opened again.*EIO/)
+      assert.equal((await poolRow(world, 'tank')).log, 'suspended')
+      inside(world, 'b', 'stop')
+      await world.pass(6000)
+      assert.equal(freeze.error?.kind, 'in-doubt', 'who waits is told')
+      await world.must('ct.new', { id: 'c', pool: 'deep', distribution: 'busybox' })
+      await world.pass(30_000)
+      assert.equal((await poolRow(world, 'tank')).log, 'ok')
+      assert.deepEqual([await stateOf(world, 'a'), await stateOf(world, 'b')], ['frozen', 'stopped'])
+      assert.equal(count(world, 'CtFreezeRequested'), 1)
+      await world.must('ct.start', { id: 'b' })
+      await assertWell(world)
+    })
+  }
+
+  it('does not keep who waits for long from hearing that it was done', async () => {
+    const world = await scene()
+    await running(world, 'a')
+    leaving(world, 'away-applied', 3)
+    await world.must('ct.set', { id: 'a', set: { hostname: 'x' } })
+    assert.equal((await row(world, 'a')).hostname, 'x')
+    await assertWell(world)
+  })
+
+  it('can be let go of, and the next import reads what it has', async () => {
+    const world = await scene()
+    await running(world, 'a')
+    await world.settle()
+    leaving(world, 'away-applied', 1000)
+    const set = world.send('ct.set', { id: 'a', set: { hostname: 'x' } })
+    await world.pass(1000)
+    await world.must('pool.export', { name: 'tank', force: true })
+    assert.equal(set.error?.kind, 'unavailable')
+    assert.ok(!world.disks.named('tank').isHeld)
+    world.disks.named('tank').failingOpens = 0
+    await world.must('pool.import', { name: 'tank' })
+    assert.equal((await row(world, 'a')).hostname, 'x')
+    await assertWell(world)
+  })
+})

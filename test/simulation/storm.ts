@@ -10,7 +10,7 @@
  */
 import { driftRows } from '../../src/audit/drift-rows.ts'
 import type { DriftRow } from '../../src/rpc/results.ts'
-import { type Action, type Boundary, NOTHING } from './boundary.ts'
+import { type Action, type Boundary, DISK_TROUBLE, NOTHING } from './boundary.ts'
 import { type Command, CTS, command, type Scope } from './commands.ts'
 import { TWO } from './formats.ts'
 import { Hands } from './hands.ts'
@@ -188,7 +188,7 @@ class Weather {
   #fault({ where, phase }: Boundary): Action {
     const chance = this.#chance
     if (where === 'log') {
-      const fault = chance.pick(['unknown-applied', 'unknown-lost', 'full', 'io'] as const)
+      const fault = chance.pick(DISK_TROUBLE)
       return phase === 'before' ? { do: 'disk', fault } : NOTHING
     }
     if (chance.chance(0.7)) return { do: 'fail' }
@@ -269,11 +269,19 @@ class Weather {
   /** What was done by hand is named; now and then all of it is settled, as the rows say that it can be. */
   async #drifted(): Promise<string[]> {
     if (this.#hands.acts === 0) return []
-    const { result } = await this.#world.must('drift.scan', {})
-    const wrong = this.#hands.unanswered(result as DriftRow[])
-    return wrong.length > 0 || this.#chance.chance(0.5)
-      ? wrong
-      : await this.#settleDrift(result as DriftRow[])
+    const result = await this.#scanned()
+    const wrong = this.#hands.unanswered(result)
+    return wrong.length > 0 || this.#chance.chance(0.5) ? wrong : await this.#settleDrift(result)
+  }
+
+  /** A seal may have left the log to be looked up by the next one who asks, on a disk that is away for a while. */
+  async #scanned(): Promise<DriftRow[]> {
+    for (let patience = 5; patience > 0; patience--) {
+      const { error } = await this.#world.call('drift.scan', {})
+      if (error?.code !== 'E_POOL_UNAVAILABLE') break
+      await this.#world.pass(1000)
+    }
+    return (await this.#world.must('drift.scan', {})).result as DriftRow[]
   }
 
   async #settleDrift(known: readonly DriftRow[]): Promise<string[]> {
@@ -308,6 +316,9 @@ class Weather {
       const isElsewhere = name in machine.state.shelf
       let { error, result } = await this.#world.call('pool.import', { name })
       if (isElsewhere && result !== null) this.wrong.push(`${name} was taken from another host unasked`)
+      // Its disk is away for a while.
+      while (error?.code === 'E_LOG_IO' && this.#world.isUp)
+        error = (await this.#world.call('pool.import', { name })).error
       if (error?.code === 'E_POOL_ELSEWHERE' && this.#world.isUp)
         error = (await this.#world.call('pool.import', { name, force: true })).error
       if (error && error.code !== 'E_POOL_IMPORTED')
@@ -320,8 +331,10 @@ class Weather {
     )
   }
 
-  /** What bad weather left in doubt is settled in clear weather by `op retry` alone. */
-  /** What somebody started by hand while a start was under way stays in doubt, and names itself: the admin's word. */
+  /**
+   * What bad weather left in doubt is settled in clear weather by `op retry` alone. What somebody started by hand while a
+   * start was under way stays in doubt, and names itself: the admin's word settles that.
+   */
   async #settleDoubts(): Promise<void> {
     const world = this.#world
     for (const pool of world.daemon.pools.values())

@@ -6,6 +6,7 @@
  * what happens there. Nothing here knows the time or draws a random number.
  */
 import type { Row } from './draft.ts'
+import { LogError } from './store.ts'
 
 /** A segment with its indexes. */
 export class MemorySegment {
@@ -57,10 +58,15 @@ export type Fault =
   | 'unknown-applied'
   /** COMMIT reports failure, and the events are not there after reopening. */
   | 'unknown-lost'
+  /** As `unknown-applied` and `unknown-lost`, and the disk is away: it is opened again at the third try. */
+  | 'away-applied'
+  | 'away-lost'
   /** No space; nothing was appended. */
   | 'full'
   /** The write failed before COMMIT; nothing was appended. */
   | 'io'
+
+const AWAY_OPENS = 2
 
 export class MemoryDisk {
   /** In order; the last one is open. */
@@ -76,6 +82,8 @@ export class MemoryDisk {
   ignoresSync = false
   /** Set to make the file system read-only for the next open. */
   isReadOnly = false
+  /** How many times more opening it fails. The next daemon finds the disk back. */
+  failingOpens = 0
   faults: (point: SyncPoint) => Fault = () => 'none'
   /** Told after a crash that a fault caused, so that the simulator can drop the daemon. */
   onCrash: (point: SyncPoint) => void = () => {}
@@ -83,6 +91,21 @@ export class MemoryDisk {
 
   get points(): number {
     return this.#points
+  }
+
+  /** What happens at this point. */
+  meet(point: SyncPoint): Fault {
+    const fault = this.faults(point)
+    if (fault.startsWith('away-')) this.failingOpens = Math.max(this.failingOpens, AWAY_OPENS)
+    return fault
+  }
+
+  /** @throws LogError E_LOG_LOCKED, E_LOG_IO */
+  requireOpenable(): void {
+    if (this.isHeld) throw new LogError('E_LOG_LOCKED', 'another daemon holds the event log')
+    if (this.failingOpens === 0) return
+    this.failingOpens--
+    throw new LogError('E_LOG_IO', 'the event log cannot be read: EIO')
   }
 
   open(): MemorySegment | undefined {
@@ -132,6 +155,7 @@ export class MemoryDisk {
     if (lost > 0) this.discard(lost)
     this.unsynced = 0
     this.isHeld = false
+    this.failingOpens = 0
     this.life += 1
   }
 }

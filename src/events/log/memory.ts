@@ -71,7 +71,7 @@ export class MemoryLog implements LogStore {
 
   async open(): Promise<OpenedLog> {
     await this.#pause()
-    if (this.#disk.isHeld) throw new LogError('E_LOG_LOCKED', 'another daemon holds the event log')
+    this.#disk.requireOpenable()
     this.#life = this.#disk.life
     if (!this.#disk.open()) await this.#createFirst()
     this.#disk.isHeld = true
@@ -280,7 +280,7 @@ export class MemoryLog implements LogStore {
     undo?: () => void,
   ): Promise<void> {
     const point = this.#disk.nextPoint(what, events)
-    const fault = this.#disk.faults(point)
+    const fault = this.#disk.meet(point)
     if (fault === 'full') throw new LogError('E_LOG_FULL', 'no space left for the event log')
     if (fault === 'io') throw new LogError('E_LOG_IO', 'the disk failed before COMMIT')
     // A segment is published in one step, at its sync; rows of a commit are on the disk before it, unsynced.
@@ -292,14 +292,14 @@ export class MemoryLog implements LogStore {
 
   #meet(fault: Fault, point: SyncPoint, write: () => void, undo: (() => void) | undefined): Promise<void> {
     if (fault === 'crash-before') return this.#die(point)
-    if (fault === 'unknown-lost') {
+    if (fault === 'unknown-lost' || fault === 'away-lost') {
       undo?.()
       return this.#fail()
     }
     write()
     this.#disk.sync()
     if (fault === 'crash-after') return this.#die(point)
-    return fault === 'unknown-applied' ? this.#fail() : Promise.resolve()
+    return fault.endsWith('-applied') ? this.#fail() : Promise.resolve()
   }
 
   #die(point: SyncPoint): Promise<never> {

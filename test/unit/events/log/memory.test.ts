@@ -136,6 +136,8 @@ describe('the log on a disk in memory', () => {
       'crash-after',
       'unknown-applied',
       'unknown-lost',
+      'away-applied',
+      'away-lost',
       'full',
       'io',
     )
@@ -168,6 +170,7 @@ async function runWithFaults(plan: readonly Fault[]) {
     if (outcome === 'none') ids.push(one.id)
     if (outcome === 'E_LOG_FULL' || outcome === 'E_LOG_IO') refused.push(one.id)
     if (outcome === 'E_LOG_UNKNOWN') await log.close()
+    while (disk.failingOpens > 0) assert.equal(await codeOf(openOn(disk)), 'E_LOG_IO')
     if (outcome === 'E_LOG_UNKNOWN' || disk.life !== life || outcome === 'dead') log = await openOn(disk)
   }
   const events = await readAll(log)
