@@ -11,7 +11,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { optionsOf } from '../options.ts'
 import { productCommit } from '../product.ts'
 import { Random } from '../simulation/random.ts'
 import { DaemonLives, type Lived } from './daemon-life.ts'
@@ -21,14 +21,13 @@ const TOP = join(import.meta.dirname, '..', '..')
 const LEDGER = 'docs/kills.md'
 const TOLD_EVERY = 25
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: 'string', default: '250' },
-    seed: { type: 'string', default: `${Date.now()}` },
-    ledger: { type: 'boolean', default: false },
-    'ledger-file': { type: 'string', default: join(TOP, LEDGER) },
-  },
-})
+const OPTIONS = {
+  kills: { type: 'string', default: '250' },
+  seed: { type: 'string', default: `${Date.now()}` },
+  ledger: { type: 'boolean', default: false },
+  'ledger-file': { type: 'string', default: join(TOP, LEDGER) },
+} as const
+const values = optionsOf(import.meta.filename, 'kills', OPTIONS, ['kills', 'seed'])
 
 const commitOfProduct = (): string => productCommit('test/kill')
 

@@ -15,7 +15,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { optionsOf } from '../options.ts'
 import { added, type Entry, formatLedger, parseLedger } from './ledger.ts'
 import { shrink } from './shrink.ts'
 import { type Counts, type Storm, storm } from './storm.ts'
@@ -26,19 +26,18 @@ const STEPS = 60
 const ROOT = join(import.meta.dirname, '../..')
 const LEDGER = 'docs/simulation-ledger.md'
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    seed: { type: 'string' },
-    steps: { type: 'string', default: `${STEPS}` },
-    keep: { type: 'string' },
-    jobs: { type: 'string', default: `${availableParallelism()}` },
-    story: { type: 'boolean', default: false },
-    ledger: { type: 'boolean', default: false },
-    merge: { type: 'string' },
-    'ledger-file': { type: 'string', default: join(ROOT, LEDGER) },
-  },
-})
+const OPTIONS = {
+  seeds: { type: 'string' },
+  seed: { type: 'string' },
+  steps: { type: 'string', default: `${STEPS}` },
+  keep: { type: 'string' },
+  jobs: { type: 'string', default: `${availableParallelism()}` },
+  story: { type: 'boolean', default: false },
+  ledger: { type: 'boolean', default: false },
+  merge: { type: 'string' },
+  'ledger-file': { type: 'string', default: join(ROOT, LEDGER) },
+} as const
+const values = optionsOf(import.meta.filename, 'sim', OPTIONS, ['seeds', 'seed', 'steps', 'jobs'])
 
 type Tally = Counts & { failed: string[]; fewest: { commands: number; crashes: number } }
 const NEVER: Pick<Storm, 'story' | 'wrong'> = { story: [], wrong: [] }

@@ -12,7 +12,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { parseArgs } from 'node:util'
+import { optionsOf } from '../../options.ts'
 import { productCommit } from '../../product.ts'
 import { Random } from '../../simulation/random.ts'
 import { scratch } from '../driver.ts'
@@ -30,16 +30,15 @@ const STARTS_EVERY = 7
 /** Points apart of two looks that follow each other. */
 const STRIDE = 11
 
-const { values } = parseArgs({
-  options: {
-    points: { type: 'string', default: '210' },
-    seed: { type: 'string', default: `${Date.now()}` },
-    dir: { type: 'string' },
-    minutes: { type: 'string' },
-    report: { type: 'boolean', default: false },
-    'report-file': { type: 'string', default: join(TOP, REPORT) },
-  },
-})
+const OPTIONS = {
+  points: { type: 'string', default: '210' },
+  seed: { type: 'string', default: `${Date.now()}` },
+  dir: { type: 'string' },
+  minutes: { type: 'string' },
+  report: { type: 'boolean', default: false },
+  'report-file': { type: 'string', default: join(TOP, REPORT) },
+} as const
+const values = optionsOf(import.meta.filename, 'power-cuts', OPTIONS, ['points', 'seed', 'minutes'])
 
 function buildImage(): void {
   for (const argv of [[process.execPath, 'scripts/build.mjs'], ['os/build.sh']])
