@@ -59,15 +59,15 @@ export const LAYERS: readonly Layer[] = [
     name: 'simulation',
     proves: 'the daemon on a simulated host, killed and lied to at every boundary',
     files: 'test/simulation/**/*.test.ts',
-    budget: 180,
-    limit: 280,
+    budget: 200,
+    limit: 320,
   },
   {
     name: 'seeds',
     proves: '10,000 random lives of a host, each of 50 commands or more and at least one crash',
     checks: [node('10,000 lives', 'test/simulation/run.ts', '--seeds', '10000', '--seed', '1')],
     budget: 200,
-    limit: 325,
+    limit: 360,
     extra: true,
   },
   {

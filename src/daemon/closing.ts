@@ -1,8 +1,9 @@
 /**
  * Closing a pool: its containers stop, in reverse order of their autostart and in bounded time (stopping.ts), and
- * `PoolClosed` is the last event. A container that does not stop keeps the pool open, and is named with the reason, in
- * the answer and in the log. One that is called off (`op cancel`, `pool export --abort`) stops no further container and
- * keeps the pool open, too; what it had stopped stays stopped, and is named.
+ * `PoolClosed` is the last event but for the refusals of who asked in that very moment. A container that does not stop
+ * keeps the pool open, and is named with the reason, in the answer and in the log. One that is called off (`op cancel`,
+ * `pool export --abort`) stops no further container and keeps the pool open, too; what it had stopped stays stopped, and
+ * is named.
  *
  * An export whose daemon dies is gone on with by the next one: it was accepted. That it was called off is in its
  * operation, so the next one goes no further either. When the host dies it is void, since

@@ -4,7 +4,7 @@
  * Opening: the log is folded, the session and `PoolOpened` are appended, derived host state is
  * materialised, open intents are settled, running containers are adopted or found lost, `PoolReady`
  * follows. Commands on containers without an open intent are taken all the while. Closing: `PoolClosed` is
- * the last event.
+ * the last event, but for a refusal in that very moment.
  *
  * On a crash at any point of this the next opening does the same from the log; nothing here is remembered
  * anywhere else.

@@ -99,7 +99,10 @@ async function checkWhole(pool: Pool): Promise<void> {
   }
 }
 
-/** Seals, again when commits were in the way. A seal whose outcome is unknown is looked up by reopening the log. */
+/**
+ * Seals, again when commits were in the way. A seal whose outcome is unknown is looked up by reopening the log, when its
+ * disk lets it.
+ */
 async function sealed(pool: Pool, asked: Asked, to: Parameters<Pool['journal']['seal']>[1]): Promise<void> {
   const { journal, ports } = pool
   for (let attempt = 1; ; attempt++) {
@@ -107,7 +110,11 @@ async function sealed(pool: Pool, asked: Asked, to: Parameters<Pool['journal']['
       return await journal.seal(() => ports.clock.sleep(PATIENCE_MS), to)
     } catch (error) {
       const code = error instanceof LogError ? error.code : null
-      if (code === 'E_LOG_UNKNOWN') return await journal.caughtUp()
+      if (code === 'E_LOG_UNKNOWN') {
+        await journal.caughtUp().catch(() => journal.availability.settled())
+        if (journal.availability.isUnopened) throw error
+        return
+      }
       if (code !== 'E_LOG_CONFLICT') throw error
       if (attempt === ATTEMPTS)
         throw new CallError(

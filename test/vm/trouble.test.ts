@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,17 +18,25 @@ const pulled = { wait: '/dev/vdd', continue: '/dev/vde' } as const
 const servers = new Map<string, ChildProcess>()
 let scene: Scene
 
-/** A disk that is there as long as its server lives; then every request to it is an error. */
-async function served(name: string): Promise<string> {
-  const socket = join(dir, `${name}.sock`)
-  const file = createDisk(join(dir, `${name}.img`), 1)
-  const argv = ['--pdeathsig', 'KILL', 'qemu-nbd', '--persistent', '--format=raw', `--socket=${socket}`, file]
-  servers.set(name, spawn('setpriv', argv, { stdio: 'ignore' }))
+const socketOf = (name: string): string => join(dir, `${name}.sock`)
+const imageOf = (name: string): string => join(dir, `${name}.img`)
+
+async function serve(name: string): Promise<void> {
+  const socket = socketOf(name)
+  rmSync(socket, { force: true })
+  const argv = ['--pdeathsig', 'KILL', 'qemu-nbd', '--persistent', '--format=raw', `--socket=${socket}`]
+  servers.set(name, spawn('setpriv', [...argv, imageOf(name)], { stdio: 'ignore' }))
   for (let i = 0; !existsSync(socket); i++) {
     assert.ok(i < 100, 'qemu-nbd does not serve')
     await sleep(100)
   }
-  return `driver=nbd,server.type=unix,server.path=${socket}`
+}
+
+/** A disk that is there as long as its server lives; a second later every request to it is an error. */
+async function served(name: string): Promise<string> {
+  createDisk(imageOf(name), 1)
+  await serve(name)
+  return `driver=nbd,server.type=unix,server.path=${socketOf(name)},reconnect-delay=1`
 }
 
 async function pull(name: string): Promise<void> {
@@ -284,6 +292,18 @@ describe('a host that does not keep its promises', { timeout: 6 * MINUTE }, () =
       assert.match(await scene.osctl(`pool show ${name}`, 30_000), /suspended|read-only/)
       await scene.osctl('ct set attr bb my.org:other pool', 30_000)
       await scene.osctl('ct restart bb')
+      await scene.daemonLives()
+    })
+
+    it(`and when the disk is back, with failmode=${name}, the pool goes on by itself`, async () => {
+      await serve(name)
+      await scene.sh(`zpool clear ${name}`)
+      const log = async (): Promise<string> => (await scene.osctl(`pool show -H -o log ${name}`)).trim()
+      await scene.eventually('its log takes events', async () => (await log()) === 'ok', 2 * MINUTE)
+      await scene.osctl(`ct set attr on-${name} my.org:a d`)
+      assert.equal(await scene.column(`on-${name}`, 'my.org:a'), 'd')
+      assert.match(await scene.osctl(`event verify --full ${name}`), /ok/)
+      await scene.osctl(`ct restart on-${name}`)
       await scene.daemonLives()
     })
   }
