@@ -4,6 +4,8 @@
  * A log that could not be opened again is waited for by whoever needs to know what it has.
  */
 
+/** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
+const SUSPENDED_AFTER_US = 5_000_000
 const SUSPENDED = 'suspended: its disk does not answer, a commit is pending for more than 5 s'
 
 export class Availability {
@@ -13,7 +15,7 @@ export class Availability {
   #unopened: { readonly why: string; readonly over: PromiseWithResolvers<void> } | null = null
   /** As it was opened, or as the disk said since. */
   readOnly: string | null = 'the log is not open'
-  isSuspended = false
+  #isSuspended = false
 
   get isClosed(): boolean {
     return this.#isClosed
@@ -29,7 +31,7 @@ export class Availability {
     if (this.#distrusted !== null) return this.#distrusted
     if (this.#unopened !== null)
       return `suspended: its log cannot be opened again, which is tried every few seconds: ${this.#unopened.why}`
-    return this.readOnly ?? (this.isSuspended ? SUSPENDED : null)
+    return this.readOnly ?? (this.#isSuspended ? SUSPENDED : null)
   }
 
   /** For good: nobody tries to open it any more, so nobody waits for that. */
@@ -48,6 +50,12 @@ export class Availability {
     this.#distrusted ??= why
   }
 
+  /** @param pending  age of the oldest commit that is pending, µs */
+  isSuspendedBy(pending: number): boolean {
+    this.#isSuspended = pending >= SUSPENDED_AFTER_US
+    return this.#isSuspended
+  }
+
   /** @returns whether it could be opened until now */
   notOpened(error: unknown): boolean {
     const isNew = this.#unopened === null
@@ -59,7 +67,7 @@ export class Availability {
   openedAgain(): void {
     this.#unopened?.over.resolve()
     this.#unopened = null
-    this.isSuspended = false
+    this.#isSuspended = false
   }
 
   /** Resolves when it is open again, or given up. */

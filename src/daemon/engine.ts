@@ -128,7 +128,8 @@ export class Engine {
           await this.#verified(stream, pending, cancelled(pending, why), kept),
         )
       }
-      if (signal.aborted) return
+      // The pool may have been let go of in a pause: whoever imports it next settles this.
+      if (signal.aborted || this.#stopped) return
       const outcome = await this.#attempt(stream, pending, signal)
       if (this.#stopped) return
       if (outcome.type !== 'EffectFailed') return await this.#settle(stream, intent, outcome)

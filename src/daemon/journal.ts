@@ -41,9 +41,6 @@ export type JournalListener = (committed: Committed) => void
 
 const APPEND_ATTEMPTS = 3
 
-/** A commit that is pending this long makes its pool suspended (DESIGN D4): a disk that hangs, a full one. */
-export const SUSPENDED_AFTER_US = 5_000_000
-
 export class Journal {
   readonly store: LogStore
   /** What it holds may be no newer. */
@@ -92,8 +89,7 @@ export class Journal {
 
   /** Looks whether commits come back. Called every second while any is pending; true while one is. */
   checkPending(): boolean {
-    this.availability.isSuspended = this.#flights.oldest() >= SUSPENDED_AFTER_US
-    if (this.availability.isSuspended) this.stalls.tell(this.unavailable ?? '')
+    if (this.availability.isSuspendedBy(this.#flights.oldest())) this.stalls.tell(this.unavailable ?? '')
     return this.#flights.size > 0
   }
 
@@ -147,9 +143,11 @@ export class Journal {
 
   /** Lays the speculative layer anew on the committed one. */
   #relay(): void {
+    this.#poisoned = false
+    // What a log has that cannot be opened is not known: what its commits may have taken, ids, stays taken.
+    if (this.availability.isUnopened) return
     this.#speculative = new States(this.#fold.states)
     this.#versions = new Map(this.#fold.versions)
-    this.#poisoned = false
   }
 
   /** A quarantined stream goes on in this state; what is decided next is decided on it. */
