@@ -297,7 +297,7 @@ describe('a host that does not keep its promises', { timeout: 6 * MINUTE }, () =
 
     it(`and when the disk is back, with failmode=${name}, the pool goes on by itself`, async () => {
       await serve(name)
-      await scene.sh(`zpool clear ${name}`)
+      await scene.machine.waitUntilSucceeds(`zpool clear ${name}`)
       const log = async (): Promise<string> => (await scene.osctl(`pool show -H -o log ${name}`)).trim()
       await scene.eventually('its log takes events', async () => (await log()) === 'ok', 2 * MINUTE)
       await scene.osctl(`ct set attr on-${name} my.org:a d`)
