@@ -325,10 +325,10 @@ export class Daemon {
   /** A pool that is closed leaves the host. */
   async #letGo(pool: Pool): Promise<void> {
     const { name } = pool
+    pool.engine.letGo()
     await this.#drop(pool)
-    await this.ports.host.materialise
-      .forgetPool(name)
-      .catch((error) => this.#warn(name, error, 'derived state was left behind'))
+    const leftBehind = (error: unknown): void => this.#warn(name, error, 'derived state was left behind')
+    await this.ports.host.materialise.forgetPool(name).catch(leftBehind)
     await this.#users.trySync()
     for (const problem of [name, `${name} ids`]) this.problems.delete(problem)
     this.#publishNames()

@@ -311,6 +311,13 @@ export class Engine {
       await Promise.all([...this.#running.values()].map((running) => running.done))
   }
 
+  /** The pool leaves the host, and what runs for it ends: whoever imports it next settles that, as after a crash. */
+  letGo(): void {
+    this.#stopped = true
+    const why = new HostError('E_ABORTED', 'cancelled', 'the pool was let go of')
+    for (const { abort } of this.#running.values()) abort.abort(why)
+  }
+
   /** The daemon goes: effects on their way go on without it, and recovery finds what became of them. */
   stop(): void {
     this.#stopped = true

@@ -347,6 +347,32 @@ describe('A disk that goes away in the middle of a commit', () => {
     await assertWell(world)
   })
 
+  it('is let go of while an effect waits to be tried again: it is not, behind the next import', async () => {
+    const world = await scene()
+    await world.settle()
+    const log = world.disks.named('tank')
+    let hasFailed = false
+    world.plan = ({ where, what, phase }) => {
+      if (phase === 'after') return NOTHING
+      if (where === 'log' && hasFailed) return { do: 'disk', fault: 'away-lost' }
+      if (what !== 'zfs.create' || hasFailed) return NOTHING
+      hasFailed = true
+      log.failingOpens = 1000
+      return { do: 'fail' }
+    }
+    const params = { id: 'a', pool: 'tank', distribution: 'x', version: '1', skipImage: true }
+    const request = world.send('ct.new', params)
+    const { journal } = world.daemon.pools.get('tank') ?? {}
+    await world.wait(() => journal?.availability.isUnopened ?? true, 'the log is not away')
+    await world.must('pool.export', { name: 'tank', force: true })
+    world.plan = () => NOTHING
+    log.failingOpens = 0
+    await world.must('pool.import', { name: 'tank' })
+    await world.pass(10_000)
+    assert.equal(request.error?.kind, 'in-doubt')
+    await assertWell(world)
+  })
+
   it('can be let go of, and the next import reads what it has', async () => {
     const world = await scene()
     await running(world, 'a')
