@@ -175,6 +175,7 @@ describe('a hostile container', { timeout: 5 * MINUTE }, () => {
   const hostFiles =
     'cat /etc/shadow /etc/hostname /etc/passwd; stat -c "%Y %i" /etc/shadow /etc/hostname; hostname'
 
+  /** It runs before, from the second time on, and it runs afterwards. */
   async function plant(script: string, hostname: string): Promise<void> {
     await scene.osctl('ct start bb')
     await scene.inside('bb', script)
@@ -184,7 +185,6 @@ describe('a hostile container', { timeout: 5 * MINUTE }, () => {
     await scene.osctl('ct start bb')
     assert.equal(await scene.sh(hostFiles), before, 'the host is untouched')
     assert.equal(await scene.inside('bb', 'hostname'), hostname, 'its name is what was set')
-    await scene.osctl('ct stop bb')
   }
 
   it('gets no file of the host written by a symlink at /etc/hostname', async () => {
@@ -217,7 +217,7 @@ describe('a hostile container', { timeout: 5 * MINUTE }, () => {
   it('is written its name where its /etc/hostname is a file', async () => {
     await plant('rm /etc/hostname; echo x > /etc/hostname', 'sixth.example.org')
     assert.match(await scene.sh('cat /tank/ct/bb/private/etc/hostname'), /^sixth\.example\.org$/)
-    await scene.osctl('ct del bb')
+    await scene.osctl('ct del -f bb')
     await scene.daemonLives()
   })
 
