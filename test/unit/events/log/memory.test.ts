@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { MemoryLog } from '../../../../src/events/log/memory.ts'
 import { type Fault, MemoryDisk } from '../../../../src/events/log/memory-disk.ts'
+import { DISK_TROUBLE } from '../../../simulation/boundary.ts'
 import { baseline, codeOf, ct, event, readAll, stamp } from './helpers.ts'
 
 const settle = async (): Promise<void> => {
@@ -129,18 +130,7 @@ describe('the log on a disk in memory', () => {
   })
 
   it('under any sequence of faults, what was acknowledged is there, once, in a whole chain', async () => {
-    const faults = fc.constantFrom<Fault>(
-      'none',
-      'none',
-      'crash-before',
-      'crash-after',
-      'unknown-applied',
-      'unknown-lost',
-      'away-applied',
-      'away-lost',
-      'full',
-      'io',
-    )
+    const faults = fc.constantFrom<Fault>('none', 'none', 'crash-before', 'crash-after', ...DISK_TROUBLE)
     await fc.assert(
       fc.asyncProperty(fc.array(faults, { minLength: 1, maxLength: 30 }), async (plan) => {
         const acked = await runWithFaults(plan)
