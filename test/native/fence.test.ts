@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Fence } from '../../src/effects/host.ts'
-import { findCgroup2, processes, removeCgroup } from '../../src/effects/linux/cgroup.ts'
+import { findCgroup2, heldIn, processes, removeCgroup } from '../../src/effects/linux/cgroup.ts'
 import { effectRunner, query } from '../../src/effects/linux/exec.ts'
 import { makeFences } from '../../src/effects/linux/fence.ts'
 import { effectCgroup, type Paths } from '../../src/effects/linux/paths.ts'
@@ -152,4 +152,14 @@ test('a claim is killed with its intent unless what it names runs', { skip }, as
     await eventually('the cgroup is empty', async () => (await processes(join(cgroup, claimed))).length === 0)
     await removeCgroup(join(cgroup, claimed))
   }
+})
+
+test('a process that does not end is named with what it waits for in the kernel', { skip }, async () => {
+  const child = spawn('sleep', ['1000'])
+  const { pid = 0 } = child
+  await eventually('it sleeps', async () => /^\d+ \(waits in \w+\)$/.test(await heldIn([pid])))
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  assert.equal(await heldIn([pid, 1 << 30]), `${pid}, ${1 << 30}`)
+  assert.equal(await heldIn([]), '')
 })

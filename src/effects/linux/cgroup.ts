@@ -92,6 +92,22 @@ export async function removeCgroup(path: string): Promise<void> {
   await rmdir(path).catch((error: unknown) => unless('ENOENT', error, `cannot remove cgroup ${path}`))
 }
 
+/** The kernel's function that a process sleeps in, nothing when it runs or is gone. Source: proc_pid_wchan(5). */
+async function sleepsIn(pid: number): Promise<string> {
+  const name = await readFile(`/proc/${pid}/wchan`, 'utf8').catch(() => '')
+  return /^\w{2,}$/.test(name) ? name : ''
+}
+
+/**
+ * Processes, each with what it waits for in the kernel: a disk that does not answer keeps even a killed one.
+ *
+ * @returns such as `1196 (waits in sync_inodes_sb)`
+ */
+export async function heldIn(pids: readonly number[]): Promise<string> {
+  const places = await Promise.all(pids.map(sleepsIn))
+  return pids.map((pid, i) => (places[i] ? `${pid} (waits in ${places[i]})` : `${pid}`)).join(', ')
+}
+
 /**
  * Kills all that is in a cgroup, waits until it is empty, and removes it.
  *
@@ -113,7 +129,7 @@ export async function killCgroup(path: string, timeoutMs: number): Promise<numbe
       throw new HostError(
         'E_TIMEOUT',
         'transient',
-        `processes in ${path} do not die: ${await processes(path)}`,
+        `processes in ${path} do not die: ${await heldIn(await processes(path))}`,
       )
     }
     await delay(pause)
