@@ -291,6 +291,8 @@ describe('a host that does not keep its promises', { timeout: 6 * MINUTE }, () =
       assert.equal(await scene.osctl(`ct ls -H -o id,state --pool ${name}`, 30_000), `on-${name}   running`)
       assert.match(await scene.osctl(`pool show ${name}`, 30_000), /suspended|read-only/)
       await scene.osctl('ct set attr bb my.org:other pool', 30_000)
+      // With failmode=wait, a sync of the host does not come back until the disk does.
+      await scene.sh('(sync >/dev/null 2>&1 &); sleep 8')
       await scene.osctl('ct restart bb')
       await scene.daemonLives()
     })
