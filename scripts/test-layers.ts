@@ -10,7 +10,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { LAYERS, type Layer, RUN_LIMIT } from './layers.ts'
+import { LAYERS, type Layer, RUN_LIMIT, tooLate } from './layers.ts'
 import type { TestReport } from './reporter.ts'
 
 type Result = {
@@ -164,6 +164,8 @@ async function runLayer(
   if (layer.files && files.length === 0) {
     return { ...result, verdict: 'no tests', failed: named ? 1 : 0, note: `nothing matches ${layer.files}` }
   }
+  const late = named || only.length > 0 ? null : tooLate(layer, runLimit - elapsed(0))
+  if (late !== null) return { ...result, verdict: 'skipped', skipped: 1, note: late }
   say(`\n── ${layer.name}: ${layer.proves}`)
   await runChecks(layer, result, began)
   if (files.length > 0 && (await prepare(layer, result, began))) {

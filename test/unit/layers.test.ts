@@ -5,7 +5,7 @@ import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import { LAYERS, RUN_LIMIT } from '../../scripts/layers.ts'
+import { LAYERS, RUN_LIMIT, tooLate } from '../../scripts/layers.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const trees: string[] = []
@@ -95,6 +95,13 @@ test('a layer that is killed tells what had passed, and which files had not ende
   assert.equal(last, '1 passed, 1 failed, 0 skipped')
   assert.match(stdout, /^unit .* killed after 3 s: test\/unit\/b\.test\.ts$/m)
   assert.equal(status, 1)
+})
+
+test('only a layer that says what it needs is left out when less of the run is left, and says how to run it', () => {
+  const late = LAYERS.map((layer) => tooLate(layer, 599)).filter((note) => note !== null)
+  assert.deepEqual(late, ['fewer than 600 s of the run are left: npm test -- conformance'])
+  for (const layer of LAYERS) assert.equal(tooLate(layer, 600), null)
+  for (const { limit, needs = limit } of LAYERS) assert.ok(needs >= limit)
 })
 
 test('what a layer begins first is a file that it has', () => {

@@ -1,6 +1,6 @@
 /**
  * The simulated host behaves as the real one: every script of test/conformance, played here, ends as it ended on real
- * ZFS and LXC (`real.txt`). That it still ends so there is proved by test/vm/conformance.test.ts.
+ * ZFS and LXC (`real.txt`). That it still ends so there is proved by test/conformance/real.test.ts.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

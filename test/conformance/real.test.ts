@@ -11,10 +11,10 @@ import { after, before, describe, it } from 'node:test'
 // @ts-expect-error: a script without types
 import { build } from '../../scripts/build.mjs'
 import { DESTROY_PROGRAM, guidArgument } from '../../src/effects/linux/zfs-destroy.ts'
-import { fromText } from '../conformance/transcript.ts'
-import { boot, createDisk, type Machine, scratch } from './driver.ts'
-import { serveDirectory, type WebServer } from './driver-http.ts'
-import { MINUTE } from './scene.ts'
+import { boot, createDisk, type Machine, scratch } from '../vm/driver.ts'
+import { serveDirectory, type WebServer } from '../vm/driver-http.ts'
+import { MINUTE } from '../vm/scene.ts'
+import { fromText } from './transcript.ts'
 
 const TOP = join(import.meta.dirname, '../..')
 const REAL = join(TOP, 'test/conformance/real.txt')
