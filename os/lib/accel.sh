@@ -14,8 +14,9 @@
 # A processor that says that it moves bytes fast makes the kernel move bytes, which are emulated one by one.
 #
 # After cmpxchg16b QEMU 7.2 takes an operand of an instruction before it for the flags: an interrupt right there saves
-# them, and the return from it is a double fault. The kernel's allocator has the instruction in its fast path, and a
-# machine panicked of it, once. `-cx16` avoids that; what it costs is in the comment of the commit that took it back.
+# them, and the return from it is a double fault. The kernel's allocator has the instruction in its fast path, and one
+# machine panicked of it. `-cx16` takes it away and costs nothing (129.7 and 135.0 s side by side), but of two runs with
+# it one had a pool whose commit did not end; that had norandmaps, too (test/vm/driver.ts), and was not found out.
 TCG='-accel tcg -cpu max,-erms,-fsrm -smp 1'
 KVM='-accel kvm -cpu host -smp 2'
 
