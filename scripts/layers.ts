@@ -35,6 +35,7 @@ const node = (name: string, ...argv: string[]): Step => ({ name, argv: [process.
 const tool = (name: string, ...argv: string[]): Step => ({ name, argv })
 const build = node('bundles', 'scripts/build.mjs')
 const debian = (...packages: string[]) => tool('Debian packages', 'scripts/lib/need.sh', ...packages)
+const machines = [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')]
 
 /** From ten minutes down to five. */
 const LONGEST_IN_VM = ['hostile', 'leftover', 'trouble', 'path', 'upgrade', 'images', 'powercut'] as const
@@ -124,7 +125,7 @@ export const LAYERS: readonly Layer[] = [
     proves: 'the image in QEMU: boot, ZFS, LXC, AppArmor, power cuts, hostile images, full and failing pools',
     files: 'test/vm/**/*.test.ts',
     first: LONGEST_IN_VM.map((name) => `test/vm/${name}.test.ts`),
-    prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
+    prepare: machines,
     budget: 1800,
     limit: 2900,
     root: true,
@@ -135,7 +136,7 @@ export const LAYERS: readonly Layer[] = [
     name: 'conformance',
     proves: 'real ZFS and LXC still do what the simulated host does, call by call',
     files: 'test/conformance/**/*.test.ts',
-    prepare: [build, tool('image', 'os/build.sh'), debian('qemu-system-x86', 'qemu-utils')],
+    prepare: machines,
     budget: 330,
     limit: 600,
     root: true,

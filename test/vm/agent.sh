@@ -6,13 +6,13 @@
 # base64 when there is a NUL in them.
 #
 # No program is started here, where one can do without: on an emulated processor each costs more than most of what a
-# test asks for. A command is a subshell in a process group of its own, which is ended when its time is over.
+# test asks for. A command is a subshell in a process group of its own, which is ended when its time is over. Each has
+# a file of its own for its output, in memory and never removed: what it left behind may still write to it.
 
 exec 2>/dev/null
 stty raw -echo
 set -m
 cd /root || exit 1
-output=/run/testshell.output
 rm -f /run/testshell.ended
 mkfifo /run/testshell.ended
 exec 7<>/run/testshell.ended
@@ -43,6 +43,7 @@ answer() {
 }
 
 while IFS= read -r -d '' word && IFS= read -r -d '' seconds && IFS= read -r -d '' command; do
+    output=/run/testshell.$word
     { (eval "$command") </dev/null >"$output" 2>&1 7>&-; echo "$word $?" >&7; } &
     await "$word" "$seconds" "$!"
     wait "$!"

@@ -364,7 +364,7 @@ function answerIn(received: Buffer, word: string): CommandResult | undefined {
 }
 
 function chunks(text: string): string[] {
-  return text.match(new RegExp(`.{1,${LINE_BYTES}}`, 'g')) ?? ["''"]
+  return text.match(new RegExp(`.{1,${LINE_BYTES}}`, 'g')) ?? []
 }
 
 function readText(path: string): string {
